@@ -201,7 +201,8 @@ class Count(Kind):
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         log_rate = outputs[..., 0]
-        return log_rate.exp() - targets * log_rate + torch.special.xlogy(targets, targets) - targets
+        saturated: Tensor = torch.special.xlogy(targets, targets) - targets
+        return log_rate.exp() - targets * log_rate + saturated
 
     def link(self, outputs: Tensor) -> Tensor:
         return outputs.exp()
