@@ -22,8 +22,8 @@ class Batch:
         mask: True where the label is observed; shape of `targets`.
         task: int64 ``[rows]`` for disjoint data; None for joint.
         weight: float32 ``[rows]`` weights of rows; None means 1.
-        descriptor: float32 ``[rows, size]`` task descriptors per row, overriding the tasks' own (for tasks that
-            were not trained on); None otherwise.
+        descriptor: float32 ``[rows, size]`` task descriptors per row, overriding the tasks' own (for tasks
+            that were not trained on); None otherwise.
         draws: how many tasks were drawn to make this batch (disjoint, tasks first); the loss is the sum of
             this many tasks' means. 1 when rows were drawn directly.
     """

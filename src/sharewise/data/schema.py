@@ -1,0 +1,184 @@
+"""Schema: everything that turns a row of a table into inputs of a network, fitted on the training split."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from torch import Tensor
+
+from sharewise.data.features import CATEGORICAL, NUMERIC, Scaling, Vocabulary
+from sharewise.errors import DataError, nearest
+from sharewise.tasks import InputSpec
+
+
+@dataclass(frozen=True)
+class Features:
+    """Which columns are inputs, and how they are read.
+
+    Attributes:
+        keep: the columns to use; empty means all that are left.
+        drop: columns to leave out.
+        kinds: column -> "categorical" or "numeric", where what is inferred from the type is wrong.
+        bins: quantile bins of numeric columns, for piecewise-linear embeddings.
+        min_count: values of categorical columns rarer than this on the training split are unknown.
+    """
+
+    keep: tuple[str, ...] = ()
+    drop: tuple[str, ...] = ()
+    kinds: dict[str, str] = field(default_factory=dict)
+    bins: int = 48
+    min_count: int = 1
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The encoding of a table's rows.
+
+    Attributes:
+        vocabularies: categorical columns.
+        scalings: numeric columns.
+        task_column: the column that tells a row's task (disjoint data), or None.
+        task_values: its values in the order of the tasks.
+        descriptors: scalings of the columns that describe a task.
+        notes: what was left out, and why.
+    """
+
+    vocabularies: tuple[Vocabulary, ...] = ()
+    scalings: tuple[Scaling, ...] = ()
+    task_column: str | None = None
+    task_values: tuple[str, ...] = ()
+    descriptors: tuple[Scaling, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @cached_property
+    def inputs(self) -> InputSpec:
+        """What a network needs to know of the inputs."""
+        return InputSpec(
+            tuple(vocabulary.size for vocabulary in self.vocabularies),
+            tuple(edges for scaling in self.scalings for edges in scaling.bins),
+        )
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The feature columns, categorical ones first."""
+        return (*(v.column for v in self.vocabularies), *(s.column for s in self.scalings))
+
+    def encode(self, frame: pl.DataFrame) -> dict[str, Tensor]:
+        """Return the inputs of every row, by the keys of `InputSpec`.
+
+        Raises:
+            DataError: if a feature column is missing.
+        """
+        self._check(frame, self.columns)
+        found: dict[str, Tensor] = {}
+        if self.vocabularies:
+            ids = [vocabulary.encode(frame[vocabulary.column]) for vocabulary in self.vocabularies]
+            found["categorical"] = torch.from_numpy(np.stack(ids, axis=1))
+        if self.scalings:
+            found["numeric"] = _scaled(frame, self.scalings)
+        return found
+
+    def task_index(self, frame: pl.DataFrame) -> Tensor | None:
+        """Return every row's task, -1 where unknown; None for joint data."""
+        if self.task_column is None:
+            return None
+        self._check(frame, (self.task_column,))
+        values = frame[self.task_column].cast(pl.String)
+        index = {value: i for i, value in enumerate(self.task_values)}
+        found = values.replace_strict(index, default=-1, return_dtype=pl.Int64).fill_null(-1)
+        return torch.from_numpy(found.to_numpy().copy())
+
+    def describe(self, frame: pl.DataFrame) -> Tensor | None:
+        """Return every row's task descriptor ``[rows, size]``, standardised; None if none are known."""
+        if not self.descriptors:
+            return None
+        self._check(frame, tuple(scaling.column for scaling in self.descriptors))
+        return _scaled(frame, self.descriptors)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "vocabularies": [part.to_dict() for part in self.vocabularies],
+            "scalings": [part.to_dict() for part in self.scalings],
+            "task_column": self.task_column,
+            "task_values": list(self.task_values),
+            "descriptors": [part.to_dict() for part in self.descriptors],
+            "notes": list(self.notes),
+        }
+
+    @staticmethod
+    def from_dict(values: dict[str, Any]) -> Schema:
+        return Schema(
+            tuple(Vocabulary.from_dict(v) for v in values["vocabularies"]),
+            tuple(Scaling.from_dict(v) for v in values["scalings"]),
+            values["task_column"],
+            tuple(values["task_values"]),
+            tuple(Scaling.from_dict(v) for v in values["descriptors"]),
+            tuple(values["notes"]),
+        )
+
+    @staticmethod
+    def _check(frame: pl.DataFrame, columns: Iterable[str]) -> None:
+        missing = [column for column in columns if column not in frame.columns]
+        if missing:
+            raise DataError(
+                f"The table lacks the column '{missing[0]}' that the model reads.",
+                nearest(missing[0], frame.columns) if frame.columns else "The table has no columns.",
+            )
+
+
+def fit_inputs(train: pl.DataFrame, columns: list[str], features: Features) -> Schema:
+    """Fit vocabularies and scalings of `columns` on the training rows.
+
+    Raises:
+        DataError: if no column is left.
+    """
+    vocabularies, scalings, notes = [], [], []
+    for name in columns:
+        column = train[name]
+        kind = features.kinds.get(name) or _infer(column)
+        if kind == CATEGORICAL:
+            vocabulary = Vocabulary.fit(column, features.min_count)
+            vocabularies.append(vocabulary) if vocabulary.size > 2 else notes.append(_constant(name))
+        else:
+            scaling = Scaling.fit(column, features.bins)
+            scalings.append(scaling) if scaling else notes.append(_constant(name))
+    if not vocabularies and not scalings:
+        raise DataError(
+            "No feature column is left: " + ("; ".join(notes) or "every column is a label or dropped") + ".",
+            "Keep at least one column that varies on the training split.",
+        )
+    return Schema(tuple(vocabularies), tuple(scalings), notes=tuple(notes))
+
+
+def check_kinds(features: Features, known: list[str]) -> None:
+    """Raise DataError if the features name an unknown column or kind."""
+    for name in (*features.keep, *features.drop, *features.kinds):
+        if name not in known:
+            raise DataError(f"The table has no feature column '{name}'.", nearest(name, known))
+    for name, kind in features.kinds.items():
+        if kind not in (CATEGORICAL, NUMERIC):
+            raise DataError(f"Feature '{name}' is called '{kind}'.", nearest(kind, (CATEGORICAL, NUMERIC)))
+    if features.bins < 1 or features.min_count < 1:
+        raise DataError(
+            f"Features have bins = {features.bins} and min_count = {features.min_count}.", "Use at least 1."
+        )
+
+
+def _infer(column: pl.Series) -> str:
+    numeric = column.dtype.is_numeric() or column.dtype.is_temporal()
+    return NUMERIC if numeric else CATEGORICAL
+
+
+def _constant(name: str) -> str:
+    return f"column '{name}' was left out: it does not vary on the training split"
+
+
+def _scaled(frame: pl.DataFrame, scalings: tuple[Scaling, ...]) -> Tensor:
+    columns = [values for scaling in scalings for values in scaling.encode(frame[scaling.column])]
+    return torch.from_numpy(np.stack(columns, axis=1))
