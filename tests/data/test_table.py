@@ -130,7 +130,7 @@ def test_disjoint_rows_carry_their_task_and_its_descriptor() -> None:
     assert "dest" not in table.schema.columns
     without = Table(frame, TASKS[:1], split=ColumnSplit("part"), task_column="dest")
     assert len(without.test) == 0
-    assert "left out" in without.schema.notes[-1]
+    assert "left out" in without.notes[-1]
 
 
 def test_weights_and_clusters_follow_their_rows() -> None:

@@ -25,11 +25,13 @@ def scan(source: Source) -> pl.LazyFrame:
     try:
         columns = lazy.collect_schema().names()
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise DataError(f"'{source}' cannot be read: {_first_line(error)}.", "Check the file.") from error
+        raise DataError(
+            f"{_named(source)} cannot be read: {_first_line(error)}.", "Check the file."
+        ) from error
     for column in columns:
         original, mark, number = column.rpartition("_duplicated_")
         if mark and original in columns and number.isdigit():
-            raise DataError(f"'{source}' has two columns called '{original}'.", "Rename one of them.")
+            raise DataError(f"{_named(source)} has two columns called '{original}'.", "Rename one of them.")
     return lazy
 
 
@@ -76,6 +78,10 @@ def _scan_csv(path: Path) -> pl.LazyFrame:
         separator="\t" if path.suffix.lower() == ".tsv" else ",",
         try_parse_dates=True,
     )
+
+
+def _named(source: Source) -> str:
+    return "The table" if isinstance(source, pl.DataFrame | pl.LazyFrame) else f"'{source}'"
 
 
 def _first_line(error: Exception) -> str:

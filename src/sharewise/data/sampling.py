@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from sharewise.data.batches import Batch
-from sharewise.errors import ConfigError, nearest
+from sharewise.errors import ConfigError, DataError, nearest
 from sharewise.streams import stream
 
 SCHEMES = ("shuffle", "uniform", "proportional", "temperature", "round_robin")
@@ -30,14 +30,15 @@ class BatchSource:
         seed: of the run.
         scheme: "shuffle": every row once an epoch, in random order. For disjoint data also tasks first:
             "uniform" over tasks, "proportional" to their rows, "temperature" (rows to the power
-            1/temperature), "round_robin" (every task in turn, in random order); then rows of each drawn
-            task, with replacement.
+            1/temperature), "round_robin" (every task in turn, in random order); then labelled rows of each
+            drawn task, with replacement.
         temperature: 1 is proportional, large is uniform.
         tasks_per_batch: tasks drawn for a batch (8 if None); its rows are divided equally among them.
         drop_last: leave out an epoch's last batch if it is not full.
 
     Raises:
         ConfigError: if the scheme is unknown, or does not suit the data's shape.
+        DataError: if there is nothing to draw from.
     """
 
     def __init__(
@@ -51,26 +52,18 @@ class BatchSource:
         tasks_per_batch: int | None = None,
         drop_last: bool = False,
     ) -> None:
-        if scheme not in SCHEMES:
-            raise ConfigError(f"Sampling '{scheme}' is unknown.", nearest(scheme, SCHEMES))
-        if batch_size < 1:
-            raise ConfigError(f"The batch size is {batch_size}.", "Use at least 1 row a batch.")
-        if scheme != "shuffle" and data.task is None:
-            raise ConfigError(
-                f"Sampling '{scheme}' draws tasks first, but every row carries the labels of all tasks.",
-                "Use sampling 'shuffle', or name a task column.",
-            )
         tasks_per_batch = TASKS_PER_BATCH if tasks_per_batch is None else tasks_per_batch
-        if not (temperature > 0 and tasks_per_batch > 0):
-            raise ConfigError(
-                f"Sampling has temperature {temperature} and {tasks_per_batch} tasks a batch.",
-                "Use positive numbers.",
-            )
+        _check(data, batch_size, scheme, temperature, tasks_per_batch)
         self.rows, self.batch_size, self.seed, self.scheme = len(data), batch_size, seed, scheme
         self.draws = 1 if scheme == "shuffle" else min(tasks_per_batch, batch_size)
         self._length = self.rows // batch_size if drop_last else -(-self.rows // batch_size)
+        if not self._length:
+            raise DataError(
+                f"{self.rows} rows make no full batch of {batch_size}.",
+                "Use a smaller batch size, or more rows.",
+            )
         if scheme != "shuffle" and data.task is not None:
-            self._sort(data.task, temperature)
+            self._sort(data.task, data.mask, temperature)
 
     def __len__(self) -> int:
         """Batches an epoch: as many as it takes to see as many rows as there are."""
@@ -86,27 +79,49 @@ class BatchSource:
         for i in range(start, self._length):
             yield self._draw(epoch, i), self.draws
 
-    def _sort(self, task: Int[Tensor, " rows"], temperature: float) -> None:
-        sizes = torch.bincount(task)
-        self._present = torch.nonzero(sizes)[:, 0]
-        self._sizes = sizes[self._present]
-        self._starts = (sizes.cumsum(0) - sizes)[self._present]
-        self._order = torch.argsort(task, stable=True)
+    def _sort(self, task: Int[Tensor, " rows"], mask: Tensor, temperature: float) -> None:
+        """Lay the labelled rows task by task, once; a draw is then an offset into its task's stretch."""
+        labelled = torch.nonzero(mask)[:, 0]
+        self._order = labelled[torch.argsort(task[labelled], stable=True)]
+        sizes = torch.bincount(task[labelled])
+        present = torch.nonzero(sizes)[:, 0]
+        if not len(present):
+            raise DataError("No row has a label to draw tasks by.", "Check the label of the table.")
+        self._sizes, self._starts = sizes[present], (sizes.cumsum(0) - sizes)[present]
         power = {"uniform": 0.0, "proportional": 1.0}.get(self.scheme, 1.0 / temperature)
-        self._shares: Float[Tensor, " tasks"] = self._sizes.double() ** power
+        shares: Float[Tensor, " tasks"] = (self._sizes.double() / self._sizes.max()) ** power
+        self._shares = shares.cumsum(0) / shares.sum()
+        self._each = (torch.arange(self.batch_size) % self.draws).sort().values
 
     def _draw(self, epoch: int, batch: int) -> Int[Tensor, " rows"]:
         generator = stream(self.seed, "tasks", epoch, batch)
-        tasks = self._tasks(epoch, batch, generator)
-        each = torch.arange(self.batch_size) % self.draws  # rows divided equally among the draws
-        drawn = tasks[each.sort().values]
+        drawn = self._tasks(epoch, batch, generator)[self._each]  # the rows divided equally among the draws
         where = torch.rand(self.batch_size, generator=generator, dtype=torch.float64)
-        return self._order[self._starts[drawn] + (where * self._sizes[drawn]).long()]
+        sizes = self._sizes[drawn]
+        return self._order[self._starts[drawn] + torch.minimum((where * sizes).long(), sizes - 1)]
 
     def _tasks(self, epoch: int, batch: int, generator: torch.Generator) -> Int[Tensor, " draws"]:
+        count = len(self._sizes)
         if self.scheme != "round_robin":
-            return torch.multinomial(self._shares, self.draws, replacement=True, generator=generator)
-        count = len(self._present)
+            u = torch.rand(self.draws, generator=generator, dtype=torch.float64)
+            return torch.searchsorted(self._shares, u, right=True).clamp(max=count - 1)
         turns = torch.arange(batch * self.draws, (batch + 1) * self.draws) + epoch * self._length * self.draws
         order = torch.randperm(count, generator=stream(self.seed, "turns"))
         return order[turns % count]
+
+
+def _check(data: Batch, batch_size: int, scheme: str, temperature: float, tasks_per_batch: int) -> None:
+    if scheme not in SCHEMES:
+        raise ConfigError(f"Sampling '{scheme}' is unknown.", nearest(scheme, SCHEMES))
+    if batch_size < 1:
+        raise ConfigError(f"The batch size is {batch_size}.", "Use at least 1 row a batch.")
+    if scheme != "shuffle" and data.task is None:
+        raise ConfigError(
+            f"Sampling '{scheme}' draws tasks first, but every row carries the labels of all tasks.",
+            "Use sampling 'shuffle', or name a task column.",
+        )
+    if not (temperature > 0 and tasks_per_batch > 0):
+        raise ConfigError(
+            f"Sampling has temperature {temperature} and {tasks_per_batch} tasks a batch.",
+            "Use positive numbers.",
+        )

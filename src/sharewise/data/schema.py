@@ -12,7 +12,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from sharewise.data.features import CATEGORICAL, NUMERIC, Scaling, Vocabulary
+from sharewise.data.features import CATEGORICAL, NUMERIC, Scaling, Vocabulary, to_numbers
 from sharewise.errors import DataError, nearest
 from sharewise.tasks import InputSpec
 
@@ -21,8 +21,10 @@ from sharewise.tasks import InputSpec
 class Features:
     """Which columns are inputs, and how they are read.
 
+    Numbers, dates and times are numeric unless said otherwise; texts and true/false are categorical.
+
     Attributes:
-        keep: the columns to use; empty means all that are left.
+        keep: the columns to use; empty means all that have no other use (labels, split, weights and so on).
         drop: columns to leave out.
         kinds: column -> "categorical" or "numeric", where what is inferred from the type is wrong.
         bins: quantile bins of numeric columns, for piecewise-linear embeddings.
@@ -45,8 +47,8 @@ class Schema:
         scalings: numeric columns.
         task_column: the column that tells a row's task (disjoint data), or None.
         task_values: its values in the order of the tasks.
-        descriptors: scalings of the columns that describe a task.
-        notes: what was left out, and why.
+        descriptors: scalings of the columns that describe a task, over the training tasks.
+        notes: what of the training rows was left out, and why.
     """
 
     vocabularies: tuple[Vocabulary, ...] = ()
@@ -89,10 +91,9 @@ class Schema:
         if self.task_column is None:
             return None
         self._check(frame, (self.task_column,))
-        values = frame[self.task_column].cast(pl.String)
-        index = {value: i for i, value in enumerate(self.task_values)}
-        found = values.replace_strict(index, default=-1, return_dtype=pl.Int64).fill_null(-1)
-        return torch.from_numpy(found.to_numpy().copy())
+        return torch.from_numpy(
+            Vocabulary(self.task_column, self.task_values).encode(frame[self.task_column]) - 1
+        )
 
     def describe(self, frame: pl.DataFrame) -> Tensor | None:
         """Return every row's task descriptor ``[rows, size]``, standardised; None if none are known."""
@@ -136,24 +137,21 @@ def fit_inputs(train: pl.DataFrame, columns: list[str], features: Features) -> S
     """Fit vocabularies and scalings of `columns` on the training rows.
 
     Raises:
-        DataError: if no column is left.
+        DataError: if no column is left, or one cannot be read as its kind.
     """
-    vocabularies, scalings, notes = [], [], []
-    for name in columns:
-        column = train[name]
-        kind = features.kinds.get(name) or _infer(column)
-        if kind == CATEGORICAL:
-            vocabulary = Vocabulary.fit(column, features.min_count)
-            vocabularies.append(vocabulary) if vocabulary.size > 2 else notes.append(_constant(name))
-        else:
-            scaling = Scaling.fit(column, features.bins)
-            scalings.append(scaling) if scaling else notes.append(_constant(name))
-    if not vocabularies and not scalings:
+    fitted = {name: _fit(train[name], features) for name in columns}
+    flat = [
+        f"column '{n}' was left out: it does not vary on the training split" for n in columns if not fitted[n]
+    ]
+    if len(flat) == len(columns):
         raise DataError(
-            "No feature column is left: " + ("; ".join(notes) or "every column is a label or dropped") + ".",
+            "No feature column is left: " + ("; ".join(flat) or "every column is a label or dropped") + ".",
             "Keep at least one column that varies on the training split.",
         )
-    return Schema(tuple(vocabularies), tuple(scalings), notes=tuple(notes))
+    vocabularies = tuple(part for part in fitted.values() if isinstance(part, Vocabulary))
+    scalings = tuple(part for part in fitted.values() if isinstance(part, Scaling))
+    notes = (*flat, *(note for s in scalings for note in _infinite(train[s.column])))
+    return Schema(vocabularies, scalings, notes=notes)
 
 
 def check_kinds(features: Features, known: list[str]) -> None:
@@ -175,8 +173,16 @@ def _infer(column: pl.Series) -> str:
     return NUMERIC if numeric else CATEGORICAL
 
 
-def _constant(name: str) -> str:
-    return f"column '{name}' was left out: it does not vary on the training split"
+def _fit(column: pl.Series, features: Features) -> Vocabulary | Scaling | None:
+    if (features.kinds.get(column.name) or _infer(column)) == NUMERIC:
+        return Scaling.fit(column, features.bins)
+    vocabulary = Vocabulary.fit(column, features.min_count)
+    return vocabulary if len(np.unique(vocabulary.encode(column))) > 1 else None
+
+
+def _infinite(column: pl.Series) -> list[str]:
+    count = int(np.isinf(to_numbers(column)).sum())
+    return [f"column '{column.name}': {count} infinite values in training count as missing"] if count else []
 
 
 def _scaled(frame: pl.DataFrame, scalings: tuple[Scaling, ...]) -> Tensor:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timezone
 
 import polars as pl
 import torch
@@ -33,7 +34,11 @@ class FractionSplit:
 
 @dataclass(frozen=True)
 class TimeSplit:
-    """Rows before `valid` train, those before `test` validate, later ones test; null times are refused."""
+    """Rows before `valid` train, those before `test` validate, later ones test; null times are refused.
+
+    The column holds dates, times, numbers, or texts such as 2013-10-01. A cut without a time zone is in that
+    of the column.
+    """
 
     column: str
     valid: str | date | datetime
@@ -45,13 +50,13 @@ class TimeSplit:
 
     def assign(self, frame: pl.DataFrame) -> pl.Series:
         """Return "train", "valid" or "test" for every row."""
-        times = frame[self.column]
-        if times.null_count():
+        times = _times(frame[self.column])
+        valid, test = (_cut(cut, times) for cut in (self.valid, self.test))
+        if not pl.select(valid < test).item():
             raise DataError(
-                f"Column '{self.column}', which splits by time, is empty in {times.null_count()} rows.",
-                "Fill the times or drop those rows.",
+                f"Validation by '{self.column}' starts at {self.valid}, but test at {self.test}.",
+                "Let validation start before test.",
             )
-        valid, test = (_cut(cut, times, self.column) for cut in (self.valid, self.test))
         later = pl.when(pl.col("t") < test).then(pl.lit("valid")).otherwise(pl.lit("test"))
         part = pl.when(pl.col("t") < valid).then(pl.lit("train")).otherwise(later)
         return pl.DataFrame({"t": times}).select(part.alias("split"))["split"]
@@ -72,7 +77,7 @@ class GroupSplit:
 
     def assign(self, frame: pl.DataFrame) -> pl.Series:
         """Return "train", "valid" or "test" for every row."""
-        column = frame[self.column].cast(pl.String)
+        column = _as_text(frame[self.column])
         groups = column.unique().sort()
         parts = pl.DataFrame(
             {"group": groups, "split": _by_share(len(groups), self.valid, self.test, self.seed)}
@@ -94,7 +99,7 @@ class ColumnSplit:
 
     def assign(self, frame: pl.DataFrame) -> pl.Series:
         """Return "train", "valid" or "test" for every row."""
-        part: pl.Series = frame[self.column].cast(pl.String)
+        part = _as_text(frame[self.column])
         wrong = part.filter(~part.is_in(list(PARTS)) | part.is_null())
         if len(wrong):
             raise DataError(
@@ -105,6 +110,24 @@ class ColumnSplit:
 
 
 Split = FractionSplit | TimeSplit | GroupSplit | ColumnSplit
+
+
+def check_columns(split: Split, known: list[str]) -> None:
+    """Raise DataError if the split reads a column that is not there."""
+    for column in split.columns:
+        if column not in known:
+            raise DataError(f"The table has no column '{column}' to split by.", nearest(column, known))
+
+
+def check_sizes(split: Split, rows: Mapping[str, int]) -> None:
+    """Raise DataError if a part has no rows that its share, or its time, should have given it."""
+    shares = {"valid": 0.0, "test": 0.0} if isinstance(split, ColumnSplit) else {}
+    if isinstance(split, FractionSplit | GroupSplit):
+        shares = {"valid": split.valid, "test": split.test}
+    for part in PARTS:
+        if not rows[part] and shares.get(part, 1.0) > 0:
+            have = ", ".join(f"{name} {rows[name]}" for name in PARTS)
+            raise DataError(f"The {part} split has no rows ({have}).", "Choose another split.")
 
 
 def _by_share(count: int, valid: float, test: float, seed: int) -> pl.Series:
@@ -118,34 +141,79 @@ def _by_share(count: int, valid: float, test: float, seed: int) -> pl.Series:
     part = torch.zeros(count, dtype=torch.int64)
     part[order[:tests]] = 2
     part[order[tests : tests + valids]] = 1
-    names: pl.Series = pl.Series("split", part.numpy()).replace_strict({0: "train", 1: "valid", 2: "test"})
+    codes = dict(enumerate(PARTS))
+    names: pl.Series = pl.Series("split", part.numpy()).replace_strict(codes, return_dtype=pl.String)
     return names
 
 
-def _cut(cut: str | date | datetime, times: pl.Series, column: str) -> pl.Expr:
-    """Return the cut as a literal of the column's type."""
+def _as_text(column: pl.Series) -> pl.Series:
+    if column.dtype.is_nested() or column.dtype in (pl.Binary, pl.Object):
+        raise DataError(
+            f"The column '{column.name}' to split by is of type {column.dtype}.",
+            "Split by a column of plain values.",
+        )
+    text: pl.Series = column.cast(pl.String)
+    return text
+
+
+def _times(column: pl.Series) -> pl.Series:
+    """Return the times; texts are read, as sorted by letters "2013-10-01 08:00" precedes "2013-10-01T00:00"."""
+    empty = column.null_count() + (int(column.is_nan().sum()) if column.dtype.is_float() else 0)
+    if empty:
+        raise DataError(
+            f"Column '{column.name}', which splits by time, is empty in {empty} rows.",
+            "Fill the times or drop those rows.",
+        )
+    if column.dtype != pl.String:
+        return column
+    text = column.str.replace("T", " ", literal=True)
+    full = pl.when(pl.col("t").str.len_chars() == 10).then(pl.col("t") + " 00:00").otherwise("t")
+    full = pl.when(full.str.len_chars() == 16).then(full + ":00").otherwise(full)
+    parsed = full.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="us", strict=False)
+    times = pl.DataFrame({"t": text}).select(parsed)["t"].rename(column.name)
+    if times.null_count():
+        raise DataError(
+            f"Column '{column.name}', which splits by time, holds the text {column.filter(times.is_null())[0]!r}.",
+            "Write dates as 2013-10-01 and times as 2013-10-01T08:00.",
+        )
+    return times
+
+
+def _cut(cut: str | date | datetime, times: pl.Series) -> pl.Expr:
+    """Return the cut as a literal that compares with the column."""
     kind = times.dtype
     try:
         if isinstance(kind, pl.Datetime):
-            moment = datetime.fromisoformat(cut) if isinstance(cut, str) else cut
-            if not isinstance(moment, datetime):
-                moment = datetime(moment.year, moment.month, moment.day)
-            literal = pl.lit(moment.replace(tzinfo=None)).cast(pl.Datetime(kind.time_unit))
-            return literal.dt.replace_time_zone(kind.time_zone)
+            return _moment(cut, kind)
         if kind == pl.Date:
-            return pl.lit(date.fromisoformat(cut[:10]) if isinstance(cut, str) else cut)
+            return pl.lit(date.fromisoformat(cut[:10]) if isinstance(cut, str) else _day(cut))
         if kind.is_numeric():
             return pl.lit(float(str(cut)))
-    except ValueError as error:
-        raise DataError(
-            f"The time {cut!r} cannot be compared with column '{column}' of type {kind}.",
-            "Write dates as 2013-10-01 and times as 2013-10-01T08:00.",
-        ) from error
-    return pl.lit(cut.isoformat() if isinstance(cut, date) else cut)
+    except (ValueError, pl.exceptions.PolarsError) as error:
+        raise _incomparable(cut, times) from error
+    raise _incomparable(cut, times)
 
 
-def check_columns(split: Split, known: list[str]) -> None:
-    """Raise DataError if the split reads a column that is not there."""
-    for column in split.columns:
-        if column not in known:
-            raise DataError(f"The table has no column '{column}' to split by.", nearest(column, known))
+def _moment(cut: str | date | datetime, kind: pl.Datetime) -> pl.Expr:
+    moment = datetime.fromisoformat(cut) if isinstance(cut, str) else cut
+    if not isinstance(moment, datetime):
+        moment = datetime(moment.year, moment.month, moment.day)
+    if moment.tzinfo is None:
+        literal = pl.lit(moment).cast(pl.Datetime(kind.time_unit)).dt.replace_time_zone(kind.time_zone)
+    elif kind.time_zone is None:
+        raise ValueError("a cut with a time zone, a column without")
+    else:
+        utc = pl.lit(moment.astimezone(timezone.utc).replace(tzinfo=None)).cast(pl.Datetime(kind.time_unit))
+        literal = utc.dt.replace_time_zone("UTC").dt.convert_time_zone(kind.time_zone)
+    return pl.lit(pl.select(literal).to_series()[0], dtype=kind)
+
+
+def _day(cut: date | datetime) -> date:
+    return cut.date() if isinstance(cut, datetime) else cut
+
+
+def _incomparable(cut: object, times: pl.Series) -> DataError:
+    return DataError(
+        f"The time '{cut}' cannot be compared with column '{times.name}' of type {times.dtype}.",
+        "Write dates as 2013-10-01 and times as 2013-10-01T08:00, and split by a column of times.",
+    )

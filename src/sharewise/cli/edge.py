@@ -1,0 +1,51 @@
+"""The edge: errors become one paragraph and an exit code; only our own mistakes show a traceback."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import NoReturn
+
+import typer
+
+from sharewise.errors import SharewiseError
+
+USER_ERROR = 2
+INTERRUPTED = 130
+
+#: The base of all that the parser raises; Typer ships Click or depends on it, so ask for neither by name.
+_ParserError: type[Exception] = next(
+    cls
+    for cls in typer.BadParameter.__mro__
+    if cls.__name__ == "ClickException" and issubclass(cls, Exception)
+)
+
+
+def guarded(app: typer.Typer, argv: list[str] | None) -> NoReturn:
+    """Run the app, and leave with an exit code."""
+    try:
+        code = app(args=argv, standalone_mode=False)
+    except SharewiseError as error:
+        _leave(USER_ERROR, str(error).strip())
+    except (KeyboardInterrupt, typer.Abort):
+        _leave(INTERRUPTED, "Interrupted. Give the same command again: it goes on from what is finished.")
+    except _ParserError as error:
+        _leave(USER_ERROR, f"{_sentence(error)} See sharewise --help.")
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _sentence(error: BaseException) -> str:
+    message: str = getattr(error, "format_message", lambda: str(error))()
+    return message if message.endswith((".", "?")) else f"{message}."
+
+
+def _printable(text: str) -> str:
+    # Names out of a file that is no table may hold anything, even what moves the cursor.
+    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def _leave(code: int, paragraph: str) -> NoReturn:
+    # Under torchrun every process meets the same mistake: one of them tells it.
+    if os.environ.get("RANK", "0") == "0":
+        print(f"sharewise: {_printable(paragraph)}", file=sys.stderr)
+    sys.exit(code)

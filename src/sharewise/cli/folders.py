@@ -1,0 +1,77 @@
+"""Who may write where: a run's folder is new, empty, or that of the same configuration."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from sharewise.config import RunConfig, load_config
+from sharewise.errors import CheckpointError, ConfigError, SharewiseError
+from sharewise.files import MANIFEST
+from sharewise.train import Run
+
+CONFIG, METRICS, REPORT = "config.toml", "metrics.json", "report.html"
+#: What runs write; a folder with anything else is somebody's.
+OWN = frozenset(
+    {
+        CONFIG,
+        METRICS,
+        REPORT,
+        MANIFEST,
+        "checkpoint",
+        "demo.json",
+        "log.jsonl",
+        "model.json",
+        "model.safetensors",
+        "predictions.csv",
+        "schema.json",
+        "timing.json",
+        "trials",
+    }
+)
+
+
+def first_process() -> bool:
+    """True in the one process that writes and prints; torchrun numbers them."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def check_folder(out: Path, config: RunConfig) -> None:
+    """Refuse a folder that holds something else than a run of this configuration.
+
+    Raises:
+        ConfigError: if it is a file, holds other files, or the run of another configuration.
+    """
+    if not out.exists():
+        return
+    if not out.is_dir():
+        raise ConfigError(f"'{out}' is a file.", "Name a folder for the run.")
+    foreign = sorted(p.name for p in out.iterdir() if p.name not in OWN and not _temporary(p))
+    if foreign:
+        raise ConfigError(
+            f"'{out}' holds '{foreign[0]}', which is no run's.", "Choose an empty or a new folder."
+        )
+    if (out / CONFIG).exists() and _stored(out) != config:
+        raise ConfigError(
+            f"'{out}' holds a run of another configuration.", "Choose another folder, or remove this one."
+        )
+
+
+def finished_run(out: Path) -> Run | None:
+    """Return the run of this folder if it is finished and whole."""
+    try:
+        run = Run.open(out)
+    except CheckpointError:
+        return None
+    return run if METRICS in run.names else None
+
+
+def _temporary(path: Path) -> bool:
+    return path.name.startswith(".") and path.name.endswith(".tmp")
+
+
+def _stored(out: Path) -> RunConfig | None:
+    try:
+        return load_config(out / CONFIG)
+    except SharewiseError:
+        return None

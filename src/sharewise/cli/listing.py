@@ -1,0 +1,63 @@
+"""`sharewise list`: every name that a configuration can use, with a line on what it is."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any, get_type_hints
+
+from rich.console import Console
+from rich.table import Table as Grid
+from rich.text import Text
+
+from sharewise.balance import METHODS
+from sharewise.data import SCHEMES, catalog
+from sharewise.nn import STRUCTURES
+from sharewise.tasks.kinds import KINDS
+
+_SAMPLERS = {
+    "shuffle": "Every row once an epoch.",
+    "uniform": "Disjoint data: every task alike, whatever its rows; then rows of it.",
+    "proportional": "Tasks by their rows.",
+    "temperature": "Tasks by their rows to the power 1 / temperature: between the two above.",
+    "round_robin": "Every task in turn.",
+}
+SAMPLERS = {name: _SAMPLERS.get(name, "") for name in SCHEMES}
+
+
+def run_list() -> None:
+    """Print the names."""
+    console = Console()
+    sections: dict[str, Mapping[str, str]] = {
+        "structures: sharing in [model], structures in [study]": _first_lines(STRUCTURES),
+        "kinds: kind in [[tasks]]": _first_lines(KINDS),
+        "catalog: source in [data]": {name: catalog.summarise(name) for name in catalog.names()},
+        "samplers: sampling in [train]": SAMPLERS,
+        "balancing: method in [balance]": _first_lines(_made_by(METHODS)),
+    }
+    for title, names in sections.items():
+        console.print(_grid(title, names))
+        console.print()
+
+
+def _grid(title: str, names: Mapping[str, str]) -> Grid:
+    grid = Grid(
+        title=Text(title, style="bold"), title_justify="left", show_header=False, box=None, padding=(0, 2)
+    )
+    grid.add_column(no_wrap=True, style="cyan")
+    grid.add_column()
+    for name, line in names.items():
+        grid.add_row(name, line)
+    return grid
+
+
+def _made_by(factories: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the classes that factories are annotated to return: they say what a method is."""
+    return {name: get_type_hints(factory)["return"] for name, factory in factories.items()}
+
+
+def _first_lines(table: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        name: (inspect.getdoc(value) or "").split("\n\n")[0].replace("\n", " ")
+        for name, value in table.items()
+    }

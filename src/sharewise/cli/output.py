@@ -1,0 +1,33 @@
+"""`sharewise predict` and `sharewise report`: what a finished run gives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+
+from sharewise.cli.comparing import add_report, show_comparison
+from sharewise.cli.folders import CONFIG, METRICS
+from sharewise.cli.training import KIND, show_training
+from sharewise.data import read_frame
+from sharewise.serve import check_path, load, write_predictions
+from sharewise.train import Run
+
+
+def run_predict(run: Path, data: str, out: Path) -> None:
+    """Predict for the rows of a table and write them as a file."""
+    check_path(out)
+    predictions = load(run).predict(read_frame(data))
+    write_predictions(predictions, out)
+    Console().print(f"{len(predictions):,} rows of predictions are in {out}")
+
+
+def run_report(folder: Path) -> None:
+    """Print the result of a finished run; of a comparison also write the page anew."""
+    run = Run.open(folder)
+    evidence = run.read_json(METRICS)
+    if evidence["kind"] == KIND:
+        show_training(Console(), evidence, folder)
+        return
+    add_report(run, evidence, run.read(CONFIG).decode())
+    show_comparison(Console(), evidence, folder)

@@ -1,0 +1,108 @@
+"""Read a configuration: TOML in, a `RunConfig` or one error with all problems out."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import date, datetime, time
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from sharewise.config.models import RunConfig
+from sharewise.config.problems import explain
+from sharewise.errors import ConfigError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:  # pragma: no cover
+    import tomli as tomllib  # type: ignore[import-not-found, no-redef, unused-ignore]
+
+
+def load_config(path: str | Path) -> RunConfig:
+    """Read a configuration file; a relative `source` is taken from the file's folder.
+
+    Raises:
+        ConfigError: if the file cannot be read, is not TOML, or has keys or values that are not valid.
+    """
+    path = Path(path)
+    return parse_config(_read(path), source=path.name, folder=path.parent)
+
+
+def parse_config(text: str, source: str = "The configuration", folder: Path = Path()) -> RunConfig:
+    """Turn TOML text into a `RunConfig`; `source` names it in messages.
+
+    Raises:
+        ConfigError: as `load_config`.
+    """
+    try:
+        document = tomllib.loads(f"{text}\n")
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ConfigError(f"{source} is not valid TOML: {_lower(str(error))}.", "Mend that line.") from error
+    return from_document(document, source, folder)
+
+
+def from_document(
+    document: dict[str, Any], source: str = "The configuration", folder: Path = Path()
+) -> RunConfig:
+    """Turn plain tables, as TOML gives them, into a `RunConfig`.
+
+    Raises:
+        ConfigError: naming every unknown key, wrong type and value out of range at once.
+    """
+    try:
+        config = RunConfig.model_validate_json(json.dumps(_shared(document), default=_plain))
+    except ValidationError as error:
+        raise explain(error, RunConfig, source) from error
+    return _located(config, folder)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise ConfigError(f"There is no file '{path}'.", "Check the path.") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"'{path}' is not a text in UTF-8.", "Give a TOML file.") from error
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ConfigError(f"'{path}' cannot be read: {_lower(reason)}.", "Give a TOML file.") from error
+
+
+def _shared(document: dict[str, Any]) -> dict[str, Any]:
+    """Give every structure of [study] what it leaves out from [model]."""
+    study, model = document.get("study"), document.get("model", {})
+    if not isinstance(study, dict) or not isinstance(study.get("structures"), list):
+        return document
+    common = model if isinstance(model, dict) else {}
+    structures = [_structure(entry, common) for entry in study["structures"]]
+    return {**document, "study": {**study, "structures": structures}}
+
+
+def _structure(entry: Any, common: dict[str, Any]) -> Any:
+    if isinstance(entry, str):
+        return {**common, "sharing": entry}
+    return {**common, **entry} if isinstance(entry, dict) else entry
+
+
+def _located(config: RunConfig, folder: Path) -> RunConfig:
+    """Make a path relative to the configuration's folder absolute; catalog names stay."""
+    from sharewise.data import catalog
+
+    source = config.data.source
+    if "://" in source or source in catalog.names() or Path(source).is_absolute():
+        return config
+    data = config.data.model_copy(update={"source": str(folder.resolve() / source)})
+    return config.model_copy(update={"data": data})
+
+
+def _plain(value: Any) -> str:
+    """TOML dates are texts in JSON."""
+    if isinstance(value, (date, datetime, time)):
+        return value.isoformat()
+    raise TypeError(f"{type(value)} in a TOML document")
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:].rstrip(".")

@@ -1,0 +1,91 @@
+"""Drop-out that does not depend on how the rows of a batch are spread over processes.
+
+A mask is drawn for the *global* batch and cut to the rows that are here, so two processes that hold the
+halves of a batch, and draw from equal generators, apply exactly the masks of one process that holds it whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+
+def _same(value: Tensor) -> Tensor:
+    return value
+
+
+@dataclass(frozen=True)
+class RowShard:
+    """Which rows of the global batch are here: `rows` of them from `start`, of `total`.
+
+    Attributes:
+        generator: where masks are drawn from, equal in all processes; None means torch's own.
+        average: the mean of a tensor over the processes, with gradients (for losses of batch statistics).
+    """
+
+    start: int
+    rows: int
+    total: int
+    generator: torch.Generator | None = None
+    average: Callable[[Tensor], Tensor] = _same
+
+
+_current: ContextVar[RowShard | None] = ContextVar("row_shard", default=None)
+
+
+@contextmanager
+def row_shard(shard: RowShard) -> Iterator[None]:
+    """Draw masks for `shard` inside the ``with`` block."""
+    token = _current.set(shard)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def batch_average(value: Tensor) -> Tensor:
+    """Return the mean over all processes of a statistic of the rows that are here."""
+    shard = _current.get()
+    return value if shard is None else shard.average(value)
+
+
+def keep_mask(like: Tensor, keep: float, rows_dim: int | None = -2) -> Tensor:
+    """Draw a mask of ones (with probability `keep`) and zeros of the shape and type of `like`.
+
+    Args:
+        like: a tensor whose dimension `rows_dim` runs over the batch's rows, or over equally many
+            consecutive entries for each row (members, experts).
+        keep: probability of 1.
+        rows_dim: the dimension of rows; None if there is none and all processes share the mask.
+    """
+    shard = _current.get()
+    if shard is None or rows_dim is None:
+        generator = None if shard is None else shard.generator
+        return like.new_empty(like.shape).bernoulli_(keep, generator=generator)
+    each = like.shape[rows_dim] // shard.rows
+    shape = list(like.shape)
+    shape[rows_dim] = shard.total * each
+    whole = like.new_empty(shape).bernoulli_(keep, generator=shard.generator)
+    return whole.narrow(rows_dim, shard.start * each, shard.rows * each)
+
+
+class Dropout(nn.Module):
+    """Inverted drop-out (Srivastava et al. 2014) on ``[..., rows, features]``, aware of `RowShard`."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.rate == 0:
+            return x
+        keep = 1.0 - self.rate
+        return x * keep_mask(x, keep).div_(keep)
+
+    def extra_repr(self) -> str:
+        return f"rate={self.rate}"

@@ -1,0 +1,208 @@
+"""MultiTaskModel: encoder -> sharing structure -> towers and heads. A plain module for anyone's own loop."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, cast
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from sharewise.errors import ConfigError
+from sharewise.nn.cost import Cost, matched, measure
+from sharewise.nn.dropout import Dropout
+from sharewise.nn.encoders import Encoder, Members, make_encoder
+from sharewise.nn.heads import Heads
+from sharewise.nn.initial import Initial
+from sharewise.nn.options import ModelOptions
+from sharewise.nn.picks import Picks
+from sharewise.nn.sharing import Setting, Sharing
+from sharewise.nn.structures import STRUCTURES
+from sharewise.tasks import InputSpec, TaskSet, describe
+
+
+class MultiTaskModel(nn.Module):
+    """f(y | x, zᵢ) for all tasks of a set.
+
+    Args:
+        tasks: what is predicted.
+        inputs: what it is predicted from.
+        options: the structure and its sizes.
+        encoder: a module of one's own in place of the built-in encoder: inputs -> ``[rows, features]``, with
+            an attribute `out_features`.
+        seed: initial weights depend on it and on the tasks' names, not on the tasks' order.
+        descriptors: ``[tasks, size]`` in place of what `describe` makes of attributes or texts.
+
+    Attributes:
+        options: as given, with `hidden` solved if costs were matched.
+
+    Example:
+        >>> from sharewise.tasks import Task
+        >>> tasks = TaskSet([Task("late"), Task("delay", "regression")])
+        >>> model = MultiTaskModel(tasks, InputSpec(bins=((-1.0, 0.0, 1.0),) * 3))
+        >>> model({"numeric": torch.zeros(5, 3)}).shape
+        torch.Size([5, 2])
+    """
+
+    descriptors: Tensor | None
+
+    def __init__(
+        self,
+        tasks: TaskSet,
+        inputs: InputSpec,
+        options: ModelOptions | None = None,
+        *,
+        encoder: nn.Module | None = None,
+        seed: int = 0,
+        descriptors: Float[Tensor, "tasks size"] | None = None,
+    ) -> None:
+        super().__init__()
+        options = options or ModelOptions()
+        z = describe(tasks, options.descriptor) if descriptors is None else descriptors
+        if options.match is not None:
+            options = matched(options, _builder(tasks, inputs, encoder, z))
+        self.tasks, self.inputs, self.options = tasks, inputs, options
+        self.register_buffer("descriptors", None if options.descriptor == "index" else z)
+        initial = Initial(seed)
+        structure = STRUCTURES[options.sharing]
+        copies = None if structure.traits.shares_encoder else tasks.names
+        self.encoder: Encoder = make_encoder(inputs, options, copies, initial.at("encoder"), encoder)
+        features = self.encoder.out_features
+        self.members = (
+            Members(features, options, copies, initial.at("members")) if options.members > 1 else None
+        )
+        self.input_dropout = Dropout(options.input_dropout)
+        size = None if self.descriptors is None else self.descriptors.shape[1]
+        self.sharing: Sharing = structure(
+            Setting(features, tasks.names, size, options, initial.at("sharing"))
+        )
+        self.heads = Heads(self.sharing.width, tasks, options, options.heads_per_kind, initial)
+
+    def forward(
+        self,
+        inputs: Mapping[str, Tensor],
+        task: Int[Tensor, " rows"] | None = None,
+        descriptor: Float[Tensor, "rows size"] | None = None,
+    ) -> Tensor:
+        """Return the outputs before the link.
+
+        Args:
+            inputs: rows, by the keys of `InputSpec`.
+            task: each row's task, for disjoint rows; None if rows are for all tasks.
+            descriptor: each row's z in place of its task's, for disjoint rows of structures that read it
+                (others ignore it); with it, `task` only says the kind, and may be left out if all tasks are
+                of one kind.
+
+        Returns:
+            Joint ``[*members, rows, tasks.columns]``; disjoint ``[*members, rows, tasks.width]``, padded on
+            the right.
+
+        Raises:
+            ConfigError: if there is a descriptor but no task, and the model cannot do without.
+        """
+        if task is None and descriptor is not None:
+            task = self._any_task(descriptor)
+        picks = None if task is None else Picks(task, len(self.tasks))
+        x = self._encode(inputs, picks)
+        many = self.options.members
+        z = self.descriptors if picks is None else self._row_descriptors(picks, descriptor)
+        outputs: Tensor = self.heads(self.sharing(x, picks and picks.repeat(many), z), picks)
+        return outputs.float() if outputs.dtype in (torch.bfloat16, torch.float16) else outputs
+
+    def _encode(self, inputs: Mapping[str, Tensor], picks: Picks | None) -> Tensor:
+        picks = None if self.sharing.traits.reads_all else picks
+        x: Tensor = self.input_dropout(self.encoder(inputs, picks))
+        return x if self.members is None else cast("Tensor", self.members(x, picks))
+
+    def _row_descriptors(self, picks: Picks, own: Tensor | None) -> Tensor | None:
+        if self.descriptors is None:
+            return None
+        z = self.descriptors[picks.copy] if own is None else own.to(self.descriptors)
+        return z if self.options.members == 1 else z.repeat_interleave(self.options.members, 0)
+
+    def _any_task(self, descriptor: Tensor) -> Int[Tensor, " rows"]:
+        if not self.options.conditional:
+            raise ConfigError(
+                f"Rows have descriptors but no task, and sharing '{self.options.sharing}' with descriptor "
+                f"'{self.options.descriptor}' cannot tell tasks apart by descriptor.",
+                "Give each row's task, or use concat, add or multiply with attributes or text.",
+            )
+        if len(self.tasks.groups) > 1:
+            raise ConfigError(
+                "Rows have descriptors but no task, and there are tasks of several kinds.",
+                "Give for each row any task of the kind to predict.",
+            )
+        return torch.zeros(len(descriptor), dtype=torch.int64, device=descriptor.device)
+
+    def penalty(self) -> Tensor:
+        """Return the scalar to add to the loss: soft sharing, importance; or 0.
+
+        It is that of the last forward pass in training mode.
+        """
+        found = self.sharing.penalty(self.encoder)
+        return torch.zeros((), device=next(self.parameters()).device) if found is None else found
+
+    @torch.no_grad()
+    def gates(
+        self, inputs: Mapping[str, Tensor], task: Int[Tensor, " rows"] | None = None
+    ) -> Float[Tensor, "tasks experts"] | None:
+        """Return each task's mean weight of each expert over these rows, or None for structures without
+        gates.
+
+        Disjoint rows count for their own task; a task without rows has NaN. CGC and PLE list the shared
+        experts first.
+        """
+        picks = None if task is None else Picks(task, len(self.tasks))
+        was_training = self.training
+        self.eval()
+        x = self._encode(inputs, picks)
+        found = self.sharing.gate_weights(x, picks and picks.repeat(self.options.members))
+        self.train(was_training)
+        return found
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Return groups ``{"params", "lr_factor", "decay"}`` for an optimizer.
+
+        Gates and cross-stitch units learn at `gate_rate` times the rate. Weight decay is for weight matrices:
+        not for biases, embeddings, tables of descriptors, scalings or cross-stitch units.
+        """
+        routes = {id(p) for p in self.sharing.route_parameters()}
+        groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
+        for name, parameter in self.named_parameters():
+            rate = self.options.gate_rate if id(parameter) in routes else 1.0
+            decay = "weight" in name.split(".")[-2:] and parameter.dim() > 1
+            groups.setdefault((rate, decay), []).append(parameter)
+        return [{"params": params, "lr_factor": r, "decay": d} for (r, d), params in groups.items()]
+
+    def cost(self) -> Cost:
+        """Return parameters, and multiplications to predict all tasks of one row."""
+        return measure(self, self.inputs)
+
+
+class _Stub(nn.Module):
+    """Stands for an encoder of the user's while widths are solved: it costs nothing."""
+
+    def __init__(self, out_features: int) -> None:
+        super().__init__()
+        self.out_features = out_features
+
+    def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        rows = len(next(iter(inputs.values())))
+        return torch.zeros(rows, self.out_features, device="meta")
+
+
+def _builder(tasks: TaskSet, inputs: InputSpec, encoder: nn.Module | None, z: Tensor | None) -> Any:
+    """Return options -> cost of a model on the meta device, where tensors have a shape and nothing else."""
+
+    def build(options: ModelOptions) -> Cost:
+        with torch.device("meta"):
+            own = None if encoder is None else _Stub(int(encoder.out_features))  # type: ignore[arg-type]
+            empty = None if z is None else torch.empty(z.shape)
+            model = MultiTaskModel(
+                tasks, inputs, replace(options, match=None), encoder=own, descriptors=empty
+            )
+        return measure(model, inputs)
+
+    return build

@@ -1,0 +1,118 @@
+"""Stacked layers: many copies of one layer in one tensor, applied in one product.
+
+Weights are ``[copies, out, in]``, so that the copies' common product with one input is a *view* away from one
+plain linear layer ``[copies * out, in]``, and their separate products are one `baddbmm`. No loop over copies
+anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sharewise.nn.dropout import Dropout
+from sharewise.nn.initial import Initial
+from sharewise.nn.picks import Picks
+
+#: Layers of at most this many weights a copy are gathered per row; larger ones work on sorted blocks.
+GATHER_LIMIT = 512
+
+
+#: Up to this many outputs a copy, rows are innermost in memory: inner loops over few features are slow.
+NARROW = 32
+
+
+class StackedLinear(nn.Module):
+    """`len(copies)` linear layers of equal shape.
+
+    Args:
+        features: inputs of each copy.
+        out: outputs of each copy.
+        copies: their names; a copy's initial weights depend on the seed, the place and its name.
+        initial: source of initial values.
+
+    Each copy starts as `nn.Linear` does: weights and biases from U(-1, 1) / sqrt(features).
+    """
+
+    def __init__(self, features: int, out: int, copies: Sequence[str], initial: Initial) -> None:
+        super().__init__()
+        self.copies, self.features, self.out = len(copies), features, out
+        bound = max(features, 1) ** -0.5
+        self.weight = nn.Parameter(initial.at("weight").uniform(bound, (out, features), copies))
+        self.bias = nn.Parameter(initial.at("bias").uniform(bound, (out,), copies))
+
+    def forward(self, x: Float[Tensor, "*copies rows in"], picks: Picks | None = None) -> Tensor:
+        """Apply the copies.
+
+        Args:
+            x: ``[rows, in]``, which every copy sees, or ``[copies, rows, in]``, each copy its own.
+            picks: the copy of each row; x is then ``[rows, in]``.
+
+        Returns:
+            ``[copies, rows, out]``; with picks ``[rows, out]``. A single copy keeps the shape of x.
+        """
+        if self.copies == 1:
+            return F.linear(x, self.weight[0], self.bias[0])
+        if picks is not None:
+            return self._picked(x, picks)
+        if x.dim() == 2:
+            return self._shared(x)
+        return torch.baddbmm(self.bias.unsqueeze(1), x, self.weight.transpose(1, 2))
+
+    def _shared(self, x: Float[Tensor, "rows in"]) -> Float[Tensor, "copies rows out"]:
+        weight, bias = self.weight.flatten(0, 1), self.bias.flatten()
+        if self.out <= NARROW:
+            flat = torch.addmm(bias.unsqueeze(1), weight, x.t())
+            return flat.view(self.copies, self.out, len(x)).transpose(1, 2)
+        return F.linear(x, weight, bias).view(len(x), self.copies, self.out).transpose(0, 1)
+
+    def _picked(self, x: Float[Tensor, "rows in"], picks: Picks) -> Float[Tensor, "rows out"]:
+        if self.features * self.out <= GATHER_LIMIT:
+            weight = self.weight.index_select(0, picks.copy)
+            return (weight * x.unsqueeze(1)).sum(-1) + self.bias.index_select(0, picks.copy)
+        blocks = picks.blocks
+        weight = self.weight.index_select(0, blocks.copy).transpose(1, 2)
+        bias = self.bias.index_select(0, blocks.copy).unsqueeze(1)
+        return blocks.unpack(torch.baddbmm(bias, blocks.pack(x), weight))
+
+    def extra_repr(self) -> str:
+        return f"copies={self.copies}, features={self.features}, out={self.out}"
+
+
+class StackedMLP(nn.Module):
+    """`len(copies)` multilayer perceptrons of equal shape; ReLU and drop-out after every layer.
+
+    Args:
+        features: inputs of each copy.
+        widths: outputs of each layer; none makes it the identity.
+        copies: their names.
+        initial: source of initial values.
+        dropout: rate of drop-out after every layer.
+    """
+
+    def __init__(
+        self,
+        features: int,
+        widths: Sequence[int],
+        copies: Sequence[str],
+        initial: Initial,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        sizes = [features, *widths]
+        self.layers = nn.ModuleList(
+            StackedLinear(size, out, copies, initial.at(i))
+            for i, (size, out) in enumerate(zip(sizes, widths, strict=False))
+        )
+        self.dropout = Dropout(dropout)
+        self.width = sizes[-1]
+
+    def forward(self, x: Float[Tensor, "*copies rows in"], picks: Picks | None = None) -> Tensor:
+        """Apply the layers; shapes as in `StackedLinear.forward`."""
+        for layer in self.layers:
+            x = self.dropout(torch.relu(layer(x, picks)))
+        return x

@@ -1,0 +1,9 @@
+"""Evidence -> a page and terminal tables. Nothing is computed here that ``metrics.json`` does not hold.
+
+Lives here: the template, plots, how numbers look. Not here: what is said of them (study), who asks (cli).
+"""
+
+from sharewise.report.page import render, write_report
+from sharewise.report.terminal import print_comparison
+
+__all__ = ["print_comparison", "render", "write_report"]

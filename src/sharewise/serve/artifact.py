@@ -1,0 +1,128 @@
+"""A trained model with all that it needs to predict: saved beside a run's weights, loaded without pickle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import polars as pl
+from jaxtyping import Int
+from safetensors import SafetensorError
+from torch import Tensor
+
+from sharewise.data import Schema
+from sharewise.errors import CheckpointError, DataError, SharewiseError
+from sharewise.nn import ModelOptions, MultiTaskModel
+from sharewise.serve.frames import disjoint_frame, joint_frame
+from sharewise.tasks import InputSpec, TaskSet
+from sharewise.train import Run, predict
+
+#: Of ``model.json``; a reader refuses any other.
+FORMAT = 1
+MODEL, SCHEMA = "model.json", "schema.json"
+
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A trained model that predicts for tables.
+
+    Attributes:
+        model: in evaluation mode.
+        schema: how columns become inputs, as fitted on the training split.
+        tasks: what is predicted.
+
+    Example:
+        >>> artifact = load("runs/model")
+        >>> artifact.predict(pl.read_csv("new.csv"))
+    """
+
+    model: MultiTaskModel
+    schema: Schema
+    tasks: TaskSet
+
+    def predict(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Return one row of predictions for every row, in the label's unit.
+
+        Columns: a task's name for its probability, mean or rate; for a task with classes the likeliest class,
+        and ``name=class`` for each probability. Disjoint: the task column and ``prediction``.
+
+        Raises:
+            DataError: if there are no rows, a column is missing, or a row's task is unknown to the model.
+        """
+        if not len(frame):
+            raise DataError("The table has no rows to predict for.", "Give a table with rows.")
+        task = self.schema.task_index(frame)
+        if task is None:
+            return joint_frame(predict(self.model, self.schema.encode(frame), self.tasks), self.tasks)
+        z = self.schema.describe(frame)
+        self._check_tasks(frame, task)
+        inputs, known = self.schema.encode(frame), task.clamp(min=0)
+        names = frame[str(self.schema.task_column)]
+        return disjoint_frame(predict(self.model, inputs, self.tasks, known, z), self.tasks, names)
+
+    def _check_tasks(self, frame: pl.DataFrame, task: Int[Tensor, " rows"]) -> None:
+        """Refuse tasks that were not trained on, unless the model knows a task by its descriptor."""
+        if bool((task >= 0).all()) or (self.schema.descriptors and self.model.options.conditional):
+            return
+        column, row = str(self.schema.task_column), int((task < 0).nonzero()[0])
+        raise DataError(
+            f"The model has not trained on the task '{frame[column][row]}' of column '{column}'.",
+            "Leave such rows out, or train with descriptors and a structure that reads them.",
+        )
+
+
+def save(run: Run, model: MultiTaskModel, schema: Schema) -> None:
+    """Write into a run what `load` needs beside the weights; the run is to be sealed afterwards."""
+    values = {"format": FORMAT, "options": asdict(model.options), "tasks": model.tasks.to_dict()}
+    run.write_json(MODEL, values)
+    run.write_json(SCHEMA, schema.to_dict())
+
+
+def load(folder: str | Path) -> Artifact:
+    """Load the trained model of a run's folder.
+
+    Raises:
+        CheckpointError: if the folder holds no finished run, or one that is damaged or of another version.
+    """
+    run = Run.open(folder)
+    values = run.read_json(MODEL)
+    _check_format(run, values)
+    read = partial(_read, run)
+    tasks = read(lambda: TaskSet.from_dict(values["tasks"]))
+    schema = read(lambda: Schema.from_dict(run.read_json(SCHEMA)))
+    model = read(lambda: _model(tasks, schema.inputs, values["options"]))
+    read(lambda: run.load_weights(model))
+    return Artifact(model.eval(), schema, tasks)
+
+
+def _model(tasks: TaskSet, inputs: InputSpec, options: dict[str, Any]) -> MultiTaskModel:
+    # JSON knows lists only; the options have tuples. Widths were solved when the model was made.
+    plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
+    return MultiTaskModel(tasks, inputs, ModelOptions(**{**plain, "match": None}))
+
+
+def _check_format(run: Run, values: Any) -> None:
+    found = values.get("format") if isinstance(values, dict) else None
+    if found != FORMAT:
+        raise CheckpointError(
+            f"'{run.folder / MODEL}' was written by another version (format {found}, not {FORMAT}).",
+            "Predict with the version that wrote it, or train again.",
+        )
+
+
+def _read(run: Run, make: Callable[[], Made]) -> Made:
+    """Make a part of the artifact; what a file of our format cannot hold is a file that is not ours."""
+    try:
+        return make()
+    except SharewiseError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError, SafetensorError) as error:
+        raise CheckpointError(
+            f"The files of '{run.folder}' do not hold a model of this version, but perhaps one of another version: {error!r}.",
+            "Predict with the version that wrote it, or train again.",
+        ) from error

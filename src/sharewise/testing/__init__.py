@@ -1,0 +1,10 @@
+"""Contract suites, shipped: an extension of anyone's is held to what the built-in ones are held to.
+
+A suite is a table of named checks that raise AssertionError, and a function that runs them all. Nothing else
+in the package imports this one, and nothing here depends on a test framework.
+"""
+
+from sharewise.testing.structures import CASE_CHECKS, STRUCTURE_CHECKS, check_structure, structure_cases
+from sharewise.testing.toys import Case
+
+__all__ = ["CASE_CHECKS", "STRUCTURE_CHECKS", "Case", "check_structure", "structure_cases"]

@@ -1,0 +1,237 @@
+"""The one loop: batches -> losses -> weights -> one backward pass -> step, until the score improves no more.
+
+What is computed at a step depends on the configuration and the step's number alone, never on how often the
+run was stopped before or in how many processes it runs; so runs resume bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from sharewise.balance import backward
+from sharewise.data.batches import Batch
+from sharewise.data.sampling import BatchSource
+from sharewise.nn import MultiTaskModel
+from sharewise.streams import derive_seed
+from sharewise.tasks import TaskSet
+from sharewise.train.constant import fit_constant
+from sharewise.train.devices import autocast, choose_precision, fetch, part, resident
+from sharewise.train.evaluate import loss_sums, score_of
+from sharewise.train.keeper import Keeper
+from sharewise.train.objective import Objective, RowWeights
+from sharewise.train.options import TrainOptions
+from sharewise.train.processes import Processes
+from sharewise.train.result import by_name
+from sharewise.train.schedule import factor
+from sharewise.train.state import RunState
+from sharewise.train.watch import Watch
+
+#: Batches of one step: (rows of the training split, tasks drawn).
+Group = list[tuple[Tensor, int]]
+
+
+class Splits(Protocol):
+    """What training needs of a table; `sharewise.data.Table` is one."""
+
+    @property
+    def tasks(self) -> TaskSet: ...
+    @property
+    def train(self) -> Batch: ...
+    @property
+    def valid(self) -> Batch: ...
+    def digest(self) -> str: ...
+
+
+class Loop:
+    """Takes a run from wherever its state is to its end.
+
+    Args:
+        model: on the device of `processes`.
+        state: of the run; advanced in place.
+        data: the training and validation splits; never the test split.
+        options: how to train.
+        processes: this process among the others.
+        keeper: told of steps, records and checkpoints.
+    """
+
+    def __init__(
+        self,
+        model: MultiTaskModel,
+        state: RunState,
+        data: Splits,
+        options: TrainOptions,
+        processes: Processes,
+        keeper: Keeper,
+    ) -> None:
+        self.state, self._model, self._options = state, model, options
+        self._processes, self._keeper = processes, keeper
+        self._device = processes.device
+        self._precision = choose_precision(options.precision, self._device, model)
+        self._train, self._valid = resident(data.train, self._device), resident(data.valid, self._device)
+        self._tasks = data.tasks
+        self._task_weights = data.tasks.weights.to(self._device)
+        self._objective = Objective(data.tasks, self._device)
+        self._watch = Watch(data.tasks, self._device)
+        self._parameters = [p for p in model.parameters() if p.requires_grad]
+        self._source = make_source(data.train, options)
+        self._steps = options.epochs * -(-len(self._source) // options.accumulate)
+        self._rate = -1.0
+        constant = fit_constant(data.train, data.tasks)
+        sums, totals = loss_sums(constant, data.valid, Objective(data.tasks))
+        self._constants = sums / totals
+
+    def run(self) -> None:
+        """Train until the epochs are over or the patience is."""
+        self._model.train()
+        self._keeper.start(self._steps, self.state.cursor.step)
+        while not self.state.cursor.finished:
+            for group in self._groups():
+                self._step(group)
+                self._advance(len(group))
+                if self.state.cursor.finished:
+                    return
+
+    def gains(self, losses: dict[str, float]) -> dict[str, float]:
+        """Return 1 - loss / loss of the constant predictor, for validation losses by task name."""
+        constants = by_name(self._constants, self._tasks)
+        return {name: 1.0 - loss / constants[name] for name, loss in losses.items() if constants.get(name)}
+
+    def _groups(self) -> Iterator[Group]:
+        cursor = self.state.cursor
+        batches = self._source.epoch(cursor.epoch, cursor.batch)
+        while group := list(islice(batches, self._options.accumulate)):
+            yield group
+
+    def _step(self, group: Group) -> None:
+        step = self.state.cursor.step
+        torch.manual_seed(derive_seed(self._options.seed, "step", step))
+        self._set_rate(step)
+        self.state.optimizer.zero_grad()
+        measured = [self._backward(rows, draws, 1.0 / len(group)) for rows, draws in group]
+        sums = measured[0] if len(measured) == 1 else torch.stack(measured).sum(0)
+        sums = self._processes.sum_gradients(self._parameters, sums)
+        self.state.running[0] += sums[:-1]
+        self._watch.see(step, sums[:-1], sums[-1])
+        if self._options.clip is not None:
+            torch.nn.utils.clip_grad_norm_(self._parameters, self._options.clip)
+        self.state.optimizer.step()
+        self._keeper.step(sum(len(rows) for rows, _ in group))
+
+    def _set_rate(self, step: int) -> None:
+        options = self._options
+        rate = options.learning_rate * factor(options.schedule, step, self._steps, options.warmup)
+        if rate != self._rate:
+            self._rate = rate
+            for group in self.state.optimizer.param_groups:
+                group["lr"] = rate * group["lr_factor"]
+
+    def _backward(self, rows: Tensor, draws: int, share: float) -> Tensor:
+        """Add one batch's gradients; return the tasks' sums of losses and, last, what was differentiated."""
+        batch = fetch(self._train, rows, self._device, draws)
+        weights = self._objective.weigh(batch)
+        self.state.running[1] += weights.totals
+        batch, weights = self._own(batch, weights)
+        with autocast(self._device, self._precision), self._processes.shard(len(rows)):
+            outputs = self._model(batch.inputs, batch.task, batch.descriptor)
+            penalty = self._model.penalty() / self._processes.size
+        sums = self._objective.sums(outputs, batch, weights)
+        losses = sums * (weights.factors * self._task_weights)
+        measured = self._measured(losses)
+        total = backward(losses, penalty, self.state.weighting, measured=measured, share=share)
+        return torch.cat([sums.detach(), total.view(1)])
+
+    def _own(self, batch: Batch, weights: RowWeights) -> tuple[Batch, RowWeights]:
+        size = self._processes.size
+        if size == 1:
+            return batch, weights
+        if len(batch) < size:  # too few to share out: all compute all, and each counts for its share
+            return batch, replace(weights, rows=weights.rows / size)
+        here = self._processes.part(len(batch))
+        return part(batch, here), weights.part(here)
+
+    def _measured(self, losses: Tensor) -> Tensor | None:
+        if self._processes.size == 1 or not self.state.weighting.uses_losses:
+            return None
+        return self._processes.sum(losses.detach())
+
+    def _advance(self, batches: int) -> None:
+        cursor, length, options = self.state.cursor, len(self._source), self._options
+        before, after = cursor.batch, cursor.batch + batches
+        due = after * options.evals_per_epoch // length > before * options.evals_per_epoch // length
+        cursor.step += 1
+        cursor.epoch, cursor.batch = (cursor.epoch + 1, 0) if after >= length else (cursor.epoch, after)
+        if due:
+            self._evaluate()
+        if due or (options.checkpoint_every and cursor.step % options.checkpoint_every == 0):
+            self._watch.check()
+            self._keeper.checkpoint(self.state)
+
+    def _evaluate(self) -> None:
+        self._watch.check()
+        losses = self._validate()
+        score = score_of(losses, self._constants, self._tasks)
+        self._judge(score)
+        self._keeper.evaluated(self._record(losses, score))
+        self.state.running.zero_()
+
+    def _validate(self) -> Tensor:
+        here = self._processes.part(len(self._valid))
+        sums, totals = loss_sums(self._model, part(self._valid, here), self._objective)
+        sums, totals = self._processes.sum(torch.stack([sums, totals])).unbind()
+        if not sums.isfinite().all():
+            raise self._watch.error(f"on the validation split after step {self.state.cursor.step - 1}", sums)
+        return sums / totals
+
+    def _judge(self, score: float) -> None:
+        cursor, patience = self.state.cursor, self._options.patience
+        if score == score:  # a number: there are validation labels to judge by
+            if cursor.best_score is None or score > cursor.best_score:
+                cursor.best_score, cursor.best_step, cursor.worse = score, cursor.step, 0
+                self.state.keep_best()
+            else:
+                cursor.worse += 1
+        cursor.finished = cursor.epoch >= self._options.epochs or (
+            patience is not None and cursor.worse >= patience
+        )
+
+    def _record(self, losses: Tensor, score: float) -> dict[str, Any]:
+        cursor, running = self.state.cursor, self.state.running
+        return {
+            "step": cursor.step,
+            "epoch": cursor.epoch + cursor.batch / len(self._source),
+            "learning_rate": self._rate,
+            "score": score if score == score else None,
+            "train": by_name(running[0] / running[1], self._tasks),
+            "valid": by_name(losses, self._tasks),
+        }
+
+
+def make_source(train: Batch, options: TrainOptions) -> BatchSource:
+    """Return the batches that the options ask for."""
+    return BatchSource(
+        train,
+        options.batch_size,
+        options.seed,
+        options.sampling,
+        temperature=options.temperature,
+        tasks_per_batch=options.tasks_per_batch,
+    )
+
+
+def make_optimizer(groups: Sequence[dict[str, Any]], options: TrainOptions) -> torch.optim.Optimizer:
+    """Return a fused AdamW over `MultiTaskModel.parameter_groups()`."""
+    made = [
+        {
+            "params": group["params"],
+            "lr_factor": group["lr_factor"],
+            "weight_decay": options.weight_decay if group["decay"] else 0.0,
+        }
+        for group in groups
+    ]
+    return torch.optim.AdamW(made, lr=options.learning_rate, fused=True)

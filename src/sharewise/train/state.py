@@ -1,0 +1,122 @@
+"""RunState: everything that the rest of a run depends on, as named tensors and plain values.
+
+Chance needs no place in it: the order of rows is a function of (seed, epoch), and what a step draws of
+(seed, step). So a resumed run draws what the undisturbed one would, in any number of processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sharewise.balance import Weighting
+
+
+@dataclass
+class Cursor:
+    """Where a run is.
+
+    Attributes:
+        step: steps taken.
+        epoch: the current one, from 0.
+        batch: batches of it that are done.
+        best_score, best_step: of the best evaluation; None and 0 before it.
+        worse: evaluations since without a better score.
+        finished: nothing is left to do.
+    """
+
+    step: int = 0
+    epoch: int = 0
+    batch: int = 0
+    best_score: float | None = None
+    best_step: int = 0
+    worse: int = 0
+    finished: bool = False
+
+
+@dataclass
+class RunState:
+    """A run's live parts.
+
+    Attributes:
+        model, optimizer, weighting: with states of their own.
+        running: `[2, tasks]` sums of losses and of weights since the last record of the log.
+        cursor: where the run is.
+        best: the weights of the best evaluation; None before it.
+    """
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    weighting: Weighting
+    running: Tensor
+    cursor: Cursor = field(default_factory=Cursor)
+    best: dict[str, Tensor] | None = None
+
+    def keep_best(self) -> None:
+        """Remember the present weights as the best."""
+        self.best = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
+
+    def restore_best(self) -> None:
+        """Put the best weights into the model, if there are any."""
+        if self.best is not None:
+            self.model.load_state_dict(self.best)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return all tensors by name, on the CPU, apart from each other in memory."""
+        # The best weights are the present ones at the very step that made them the best.
+        best = self.best if self.best is not None and self.cursor.best_step != self.cursor.step else {}
+        parts: dict[str, Mapping[str, Tensor]] = {
+            "model": self.model.state_dict(),
+            "best": best,
+            "optimizer": _flatten(self.optimizer),
+            "weighting": self.weighting.state_dict(),
+            "run": {"running": self.running},
+        }
+        return plain({f"{part}.{name}": v for part, values in parts.items() for name, v in values.items()})
+
+    def values(self) -> dict[str, Any]:
+        """Return all that is not a tensor, for JSON."""
+        return asdict(self.cursor)
+
+    def load(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
+        """Go on where `tensors()` and `values()` were taken."""
+        self.cursor = Cursor(**values)
+        self.model.load_state_dict(_part(tensors, "model"))
+        _unflatten(self.optimizer, _part(tensors, "optimizer"))
+        self.weighting.load_state_dict(_part(tensors, "weighting"))
+        self.running.copy_(tensors["run.running"])
+        if self.cursor.best_score is None:
+            self.best = None
+        elif self.cursor.best_step == self.cursor.step:
+            self.keep_best()
+        else:
+            device = self.running.device
+            self.best = {name: value.to(device) for name, value in _part(tensors, "best").items()}
+
+
+def plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return copies on the CPU that share no memory, as safetensors wants them."""
+    return {name: value.detach().to("cpu", copy=True).contiguous() for name, value in tensors.items()}
+
+
+def _part(tensors: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:
+    start = f"{part}."
+    return {name[len(start) :]: value for name, value in tensors.items() if name.startswith(start)}
+
+
+def _flatten(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    state = optimizer.state_dict()["state"]
+    return {f"{i}.{name}": value for i, values in state.items() for name, value in values.items()}
+
+
+def _unflatten(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        index, name = key.split(".", 1)
+        state.setdefault(int(index), {})[name] = value
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": state, "param_groups": groups})

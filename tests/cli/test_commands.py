@@ -1,0 +1,186 @@
+"""The commands, from a configuration to predictions."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import polars as pl
+import pytest
+from cli_support import CONFIG, Command, table
+
+from sharewise import load
+from sharewise.cli import demo
+from sharewise.cli.main import app
+from sharewise.config import config_digest, load_config, parse_config
+from sharewise.train import Run
+
+
+def test_train_leaves_a_run_that_predicts(command: Command, folder: Path) -> None:
+    done = command("train", "run.toml", "--out", "run")
+    assert done.code == 0
+    assert "auc" in done.out
+    assert {"config.toml", "schema.json", "model.json", "model.safetensors", "metrics.json"} <= set(
+        Run.open(folder / "run").names
+    )
+    for name in ("p.csv", "deep/p.parquet"):
+        assert command("predict", "run", "rows.csv", "--out", name).code == 0
+    written = pl.read_csv(folder / "p.csv")
+    assert written.columns == ["late", "delay"]
+    assert written.height == table().height
+    assert written["late"].is_between(0, 1).all()
+    assert pl.read_parquet(folder / "deep/p.parquet")["delay"].to_list() == pytest.approx(
+        written["delay"].to_list()
+    )
+    expected = load(folder / "run").predict(table())
+    assert expected["delay"].to_list() == pytest.approx(written["delay"].to_list(), rel=1e-5)
+
+
+def test_the_same_configuration_gives_the_same_digest(command: Command, folder: Path) -> None:
+    for name in ("one", "two"):
+        assert command("train", "run.toml", "--out", name).code == 0
+    assert Run.open(folder / "one").digest == Run.open(folder / "two").digest
+
+
+def test_the_resolved_configuration_runs_again(command: Command, folder: Path) -> None:
+    assert command("train", "run.toml", "--out", "one").code == 0
+    shutil.copy(folder / "one/config.toml", folder / "again.toml")
+    assert command("train", "again.toml", "--out", "two").code == 0
+    assert Run.open(folder / "one").digest == Run.open(folder / "two").digest
+
+
+def test_a_finished_run_is_shown_again(command: Command, folder: Path, run: Path) -> None:
+    config = load_config(run / "config.toml")
+    text = CONFIG.replace("rows.csv", config.data.source)
+    (folder / "run.toml").write_text(text)
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+    done = command("train", "run.toml", "--out", "run")
+    assert done.code == 0
+    assert "auc" in done.out
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
+
+
+def test_a_damaged_run_is_mended(command: Command, folder: Path, run: Path) -> None:
+    source = load_config(run / "config.toml").data.source
+    (folder / "run.toml").write_text(CONFIG.replace("rows.csv", source))
+    digest = Run.open(run).digest
+    (run / "model.safetensors").write_bytes(b"")
+    assert command("train", "run.toml", "--out", "run").code == 0
+    assert Run.open(run).digest == digest
+
+
+def test_compare_and_report(command: Command, folder: Path) -> None:
+    done = command("compare", "run.toml", "--out", "study")
+    assert done.code == 0
+    assert "shared_bottom" in done.out
+    run = Run.open(folder / "study")
+    assert "report.html" in run.names
+    evidence = run.read_json("metrics.json")
+    assert [one["name"] for one in evidence["structures"]] == ["independent", "shared_bottom"]
+    again = command("report", "study")
+    assert again.out == done.out
+    assert Run.open(folder / "study").digest == run.digest
+    assert command("predict", "study", "rows.csv", "--out", "p.csv").code == 0
+
+
+def test_multiclass_and_disjoint(command: Command, folder: Path) -> None:
+    text = """
+        data = { source = "rows.csv", task_column = "carrier" }
+        tasks = [{ name = "cause", kind = "multiclass" }]
+        model = { sharing = "add", hidden = [4] }
+        train = { epochs = 1, batch_size = 32, sampling = "uniform" }
+    """
+    (folder / "run.toml").write_text(text)
+    assert command("train", "run.toml", "--out", "run").code == 0
+    assert command("predict", "run", "rows.csv", "--out", "p.csv").code == 0
+    written = pl.read_csv(folder / "p.csv")
+    assert written.columns == ["carrier", "prediction", "prediction=x", "prediction=y"]
+    assert (written["prediction=x"] + written["prediction=y"]).to_list() == pytest.approx(
+        [1.0] * written.height
+    )
+    likelier = written["prediction=y"] > written["prediction=x"]
+    assert (likelier == (written["prediction"] == "y")).all()
+
+
+def test_catalog_choices_are_written_out(command: Command, folder: Path) -> None:
+    text = 'data = { source = "mmoe-synthetic", options = { rows = 200, dim = 4 } }\ntrain.epochs = 1\n'
+    (folder / "run.toml").write_text(text)
+    assert command("train", "run.toml", "--out", "run").code == 0
+    resolved = load_config(folder / "run/config.toml")
+    assert [task.name for task in resolved.tasks] == ["first", "second"]
+    assert resolved.data.split is not None
+    assert resolved.data.split.by == "column"
+    assert command("train", "run/config.toml", "--out", "run").code == 0
+
+
+def test_what_the_file_says_goes_before_the_catalog(folder: Path) -> None:
+    from sharewise.config import prepare
+
+    text = """
+        data = { source = "mmoe-synthetic", options = { rows = 100, dim = 3 }, features = { keep = ["x1"] } }
+        tasks = [{ name = "big", label = "first > 0" }]
+    """
+    prepared = prepare(parse_config(text))
+    assert prepared.table.schema.columns == ("x1",)
+    assert prepared.table.tasks.names == ("big",)
+
+
+def test_list_names_everything(command: Command) -> None:
+    out = command("list").out
+    for name in ("mmoe", "independent", "binary", "flights", "round_robin", "fixed", "[model]"):
+        assert name in out
+
+
+def test_help_of_every_command(command: Command) -> None:
+    for name in ("demo", "train", "compare", "predict", "list", "report"):
+        done = command(name, "--help")
+        assert done.code == 0
+        assert len(done.out) > 60
+    assert len(app.registered_commands) == 7
+
+
+def test_interrupted(command: Command, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sharewise.cli.training.prepare", interrupt)
+    done = command("train", "run.toml", "--out", "run")
+    assert done.code == 130
+    assert "same command" in done.err
+
+
+def test_demo(command: Command, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("polars")
+    full = demo.demo_config
+
+    def small(every: int = 1) -> object:
+        config = full(every)
+        study = config.study.model_copy(
+            update={"structures": config.study.structures[:2], "seeds": 2, "learning_rates": (), "jobs": 1}
+        )
+        return config.model_copy(update={"study": study})
+
+    monkeypatch.setattr(demo, "demo_config", small)
+    done = command("demo", "--every", "400")
+    assert done.code == 0, done.err
+    assert "late_arrival" in done.out
+    assert "report.html" in done.out
+    assert "predicted:" in done.out
+    again = command("demo", "--every", "400")
+    assert again.out in done.out
+    assert again.err == ""
+    digest = json.loads((folder / "runs/demo/manifest.json").read_text())["digest"]
+    assert command("demo", "--every", "400", "--again").code == 0
+    assert json.loads((folder / "runs/demo/manifest.json").read_text())["digest"] == digest
+    assert command("demo", "--every", "399").code == 2
+
+
+def test_the_demo_is_as_large_as_promised() -> None:
+    config = demo.demo_config()
+    names = {options.sharing for options in config.study.structures}
+    assert len(names) >= 5
+    assert {"independent", "shared_bottom", "multiply", "mmoe"} <= names
+    assert config.study.seeds >= 3
+    assert len(config.study.learning_rates) > 1
+    assert config_digest(config) != config_digest(demo.demo_config(2))

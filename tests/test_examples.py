@@ -1,0 +1,73 @@
+"""Every example runs, and so does every Python block of the README and of the documentation."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = sorted(path for path in (ROOT / "examples").glob("*.py") if path.name != "common.py")
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PYTHON = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+TOML = re.compile(r"^```toml\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)#]+)\)")
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_example(path: Path, tmp_path: Path) -> None:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, path],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=environment,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() and (path.read_text().startswith('"""'))
+    assert not list(tmp_path.iterdir())
+
+
+def flights(rows: int = 300) -> pl.DataFrame:
+    """A table with the columns that the pages speak of."""
+    number = pl.int_range(rows, eager=True)
+    return pl.DataFrame(
+        {
+            "arr_delay": (number * 37 % 91 - 30).cast(pl.Float64),
+            "origin": (number % 3).cast(pl.String),
+            "dest": (number % 7).cast(pl.String),
+            "carrier": (number % 5).cast(pl.String),
+            "distance": (number * 13 % 977).cast(pl.Float64),
+            "hour": number % 24,
+        }
+    )
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
+def test_python_of_the_pages(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {"flights": flights(), "__name__": "page"}
+    for block in PYTHON.findall(page.read_text(encoding="utf-8")):
+        exec(compile(block, str(page), "exec"), names)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in LINK.findall(page.read_text(encoding="utf-8")):
+        assert "://" in target or (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
+def test_configurations_of_the_pages_are_valid(page: Path) -> None:
+    from sharewise.config import parse_config
+
+    for block in TOML.findall(page.read_text(encoding="utf-8")):
+        parse_config(block, source=page.name)

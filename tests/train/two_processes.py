@@ -1,0 +1,64 @@
+"""What `test_processes` runs, alone or under torchrun: prints nothing, leaves its weights in a folder."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from train_stubs import TASKS, Data, disjoint, joint
+
+from sharewise.balance import Weighting
+from sharewise.nn import ModelOptions, MultiTaskModel
+from sharewise.tasks import InputSpec
+from sharewise.train import TrainOptions, fit
+
+# 65 rows: batches of 16 leave a last one of 1 row, fewer than there are processes.
+OPTIONS = TrainOptions(
+    epochs=3, batch_size=16, learning_rate=1e-2, clip=1.0, accumulate=2, precision="fp32", device="cpu"
+)
+
+
+class Relative(Weighting):
+    """Weights that depend on the losses of the whole batch."""
+
+    def __call__(self, losses: Tensor) -> Tensor:
+        return 2.0 * losses / losses.sum()
+
+    def state_dict(self) -> Mapping[str, Tensor]:  # type: ignore[override]
+        return {}
+
+
+def main(folder: Path) -> None:
+    torch.set_num_threads(1)
+    options = ModelOptions(
+        sharing="mmoe",
+        hidden=(8,),
+        experts=3,
+        tower=(4,),
+        dropout=0.3,
+        expert_dropout=0.2,
+        importance=0.1,
+        members=2,
+    )
+    inputs = InputSpec(bins=((-1.0, 0.0, 1.0),) * 5)
+    fit(
+        MultiTaskModel(TASKS, inputs, options),
+        Data(TASKS, joint(65), joint(31, 1)),
+        OPTIONS,
+        weighting=Relative(),
+        folder=folder / "joint",
+    )
+    fit(
+        MultiTaskModel(TASKS, inputs, replace(options, tower=())),
+        Data(TASKS, disjoint(65), disjoint(31, 1)),
+        OPTIONS,
+        folder=folder / "disjoint",
+    )
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
