@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -76,9 +77,13 @@ class DeepCTR(System):
     """DeepCTR-Torch: `MMOE(...).compile(...).fit(...)`."""
 
     def __init__(self, problem: Problem, size: Size, seed: int) -> None:
+        before = set(threading.enumerate())
         with silent():
             from deepctr_torch.inputs import DenseFeat, SparseFeat
             from deepctr_torch.models.multitask.mmoe import MMOE
+
+            for thread in set(threading.enumerate()) - before:  # it asks for its newest version, and prints
+                thread.join()
         columns = [
             SparseFeat(name, count, embedding_dim=size.embedding)
             for name, count in problem.cardinalities.items()

@@ -7,7 +7,7 @@ import polars as pl
 
 
 def related(rows: int, cosine: float, seed: int = 0, inputs: int = 8, noise: float = 0.3) -> pl.DataFrame:
-    """Two labels, each a wave along a direction of x; the cosine of the directions says how related they are."""
+    """Two labels, each a wave along a direction of x; the cosine of the directions relates them."""
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(rows, inputs))
     first = np.eye(inputs)[0]

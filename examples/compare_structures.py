@@ -7,11 +7,11 @@ from common import related
 
 
 def main() -> None:
-    table = sw.Table(related(1200, 1.0), [sw.Task("first", "regression"), sw.Task("second", "regression")])
+    table = sw.Table(related(600, 1.0), [sw.Task("first", "regression"), sw.Task("second", "regression")])
     comparison = sw.compare(
         table,
         ["shared_bottom", "mmoe"],
-        train=sw.TrainOptions(epochs=4, batch_size=64),
+        train=sw.TrainOptions(epochs=3, batch_size=64),
         seeds=3,
         learning_rates=(3e-3,),
         jobs=1,

@@ -14,7 +14,7 @@ def main() -> None:
     options = sw.ModelOptions(sharing="independent", hidden=(8,))
     together = sw.MultiTaskModel(tasks, spec, options)(inputs)
     for j, task in enumerate(tasks):
-        # Initial weights depend on the task's name and the seed, so a network alone starts as it does among others.
+        # Initial weights depend on the task's name and the seed: alone, it starts as among others.
         alone = sw.MultiTaskModel(sw.TaskSet([task]), spec, options)(inputs)
         assert torch.allclose(together[:, j : j + 1], alone, atol=1e-6)
     print("one network with a gate per task gives what", len(tasks), "networks give alone")

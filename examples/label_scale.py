@@ -1,4 +1,4 @@
-"""Labels of one scale: inside the model regression labels are standardised, so seconds or hours are the same."""
+"""Labels of one scale: regression labels are standardised inside the model, so their unit does not matter."""
 
 from __future__ import annotations
 

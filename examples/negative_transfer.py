@@ -11,7 +11,7 @@ def losses(sharing: str, cosine: float) -> float:
     table = sw.Table(related(3000, cosine), tasks)
     options = sw.ModelOptions(sharing=sharing, hidden=(3,))
     model = sw.MultiTaskModel(table.tasks, table.schema.inputs, options)
-    sw.fit(model, table, sw.TrainOptions(epochs=25, batch_size=64, learning_rate=1e-2))
+    sw.fit(model, table, sw.TrainOptions(epochs=15, batch_size=128, learning_rate=2e-2))
     return sum(sw.evaluate(model, table.test, table.tasks).losses.values())
 
 

@@ -25,7 +25,7 @@ def loss_of_rare_task(sharing: str) -> float:
     model = sw.MultiTaskModel(
         table.tasks, table.schema.inputs, sw.ModelOptions(sharing=sharing, hidden=(32,))
     )
-    sw.fit(model, table, sw.TrainOptions(epochs=30, batch_size=64, learning_rate=3e-3, patience=None))
+    sw.fit(model, table, sw.TrainOptions(epochs=12, batch_size=64, learning_rate=1e-2, patience=None))
     return sw.evaluate(model, table.test, table.tasks).losses["second"]
 
 

@@ -27,7 +27,7 @@ def main() -> None:
         related(3000, 0.5), [sw.Task("upper", quantile, label="first"), sw.Task("second", "regression")]
     )
     model = sw.MultiTaskModel(table.tasks, table.schema.inputs, sw.ModelOptions(sharing="shared_bottom"))
-    sw.fit(model, table, sw.TrainOptions(epochs=12, batch_size=64, learning_rate=3e-3))
+    sw.fit(model, table, sw.TrainOptions(epochs=12, batch_size=128, learning_rate=1e-2))
     result = {task.name: task for task in sw.evaluate(model, table.test, table.tasks).tasks}
     share = result["upper"].metrics["covered"]
     print(f"share of labels under the predicted 90 % quantile: {share:.2f}")

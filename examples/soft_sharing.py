@@ -1,4 +1,4 @@
-"""Sharing is no yes or no: networks of their own, pulled together by lambda * sum ||theta_t - theta_t'||^2."""
+"""Sharing is no yes or no: networks of their own, pulled together by lambda times their squared distance."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ def auc(sharing: str, descriptor: str) -> float:
     )
     options = sw.ModelOptions(sharing=sharing, descriptor=descriptor, head="per_kind", hidden=(16,))
     model = sw.MultiTaskModel(table.tasks, table.schema.inputs, options)
-    sw.fit(model, table, sw.TrainOptions(epochs=10, batch_size=128, learning_rate=1e-2))
+    sw.fit(model, table, sw.TrainOptions(epochs=8, batch_size=256, learning_rate=2e-2))
     return model_auc(model, table)
 
 

@@ -1,4 +1,4 @@
-"""A task is p(x), p(y | x) and a loss. Tasks may share x and differ in y (joint), or differ in x too (disjoint)."""
+"""A task is p(x), p(y | x) and a loss. Tasks differ in y alone (joint), or in x too (disjoint)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ def main() -> None:
         readers(600, 5), [sw.Task("spam")], task_column="reader", features=sw.Features(drop=("taste",))
     )
     print("disjoint:", tuple(disjoint.train.targets.shape), "targets for", disjoint.tasks.names)
-    assert joint.train.task is None and disjoint.train.task is not None
+    assert joint.train.task is None
+    assert disjoint.train.task is not None
 
 
 if __name__ == "__main__":

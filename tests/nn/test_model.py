@@ -27,6 +27,7 @@ WRONG: list[dict[str, Any]] = [
     {"experts": 0},
     {"importance": -1.0},
     {"soft": float("nan")},
+    {"importance": float("inf")},
     {"soft_to": "median"},
     {"multiply": "add"},
     {"head": "none"},

@@ -35,9 +35,7 @@ def frame(rows: int = 90) -> pl.DataFrame:
             "taste": (number % 3).cast(pl.Float64),
             "y": (number * 7 % 13 * 1000 + 5000).cast(pl.Float64),
             "kind": (number % 4).cast(pl.String),
-            "part": pl.Series(
-                ["train" if i < rows - 20 else "valid" if i < rows - 10 else "test" for i in range(rows)]
-            ),
+            "part": ["train"] * (rows - 20) + ["valid"] * 10 + ["test"] * 10,
         }
     )
 

@@ -1,4 +1,4 @@
-"""A study from a table to its evidence: deterministic, resumable, blind to the test split until it is done."""
+"""A study from a table to its evidence: deterministic, resumable, blind to the test split until the end."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from typing import NoReturn
 
@@ -28,9 +29,12 @@ def guarded(app: typer.Typer, argv: list[str] | None) -> NoReturn:
     except SharewiseError as error:
         _leave(USER_ERROR, str(error).strip())
     except (KeyboardInterrupt, typer.Abort):
-        _leave(INTERRUPTED, "Interrupted. Give the same command again: it goes on from what is finished.")
+        code = INTERRUPTED
     except _ParserError as error:
         _leave(USER_ERROR, f"{_sentence(error)} See sharewise --help.")
+    if code == INTERRUPTED:
+        again = shlex.join(["sharewise", *(sys.argv[1:] if argv is None else argv)])
+        _leave(INTERRUPTED, f"Interrupted. The same command goes on from what is finished: {again}")
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -39,13 +43,13 @@ def _sentence(error: BaseException) -> str:
     return message if message.endswith((".", "?")) else f"{message}."
 
 
-def _printable(text: str) -> str:
-    # Names out of a file that is no table may hold anything, even what moves the cursor.
-    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
-
-
 def _leave(code: int, paragraph: str) -> NoReturn:
     # Under torchrun every process meets the same mistake: one of them tells it.
     if os.environ.get("RANK", "0") == "0":
         print(f"sharewise: {_printable(paragraph)}", file=sys.stderr)
     sys.exit(code)
+
+
+def _printable(text: str) -> str:
+    # Names out of a file that is no table may hold anything, even what moves the cursor.
+    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)

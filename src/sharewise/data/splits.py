@@ -157,7 +157,7 @@ def _as_text(column: pl.Series) -> pl.Series:
 
 
 def _times(column: pl.Series) -> pl.Series:
-    """Return the times; texts are read, as sorted by letters "2013-10-01 08:00" precedes "2013-10-01T00:00"."""
+    """Return the times. Texts are read: by letters, 2013-10-01 08:00 would come before 2013-10-01T00:00."""
     empty = column.null_count() + (int(column.is_nan().sum()) if column.dtype.is_float() else 0)
     if empty:
         raise DataError(
@@ -171,9 +171,10 @@ def _times(column: pl.Series) -> pl.Series:
     full = pl.when(full.str.len_chars() == 16).then(full + ":00").otherwise(full)
     parsed = full.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="us", strict=False)
     times = pl.DataFrame({"t": text}).select(parsed)["t"].rename(column.name)
-    if times.null_count():
+    wrong = column.filter(times.is_null())
+    if len(wrong):
         raise DataError(
-            f"Column '{column.name}', which splits by time, holds the text {column.filter(times.is_null())[0]!r}.",
+            f"Column '{column.name}', which splits by time, holds the text {wrong[0]!r}.",
             "Write dates as 2013-10-01 and times as 2013-10-01T08:00.",
         )
     return times

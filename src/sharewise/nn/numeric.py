@@ -64,8 +64,9 @@ class PiecewiseNumeric(nn.Module):
 
     The encoding of x in the j-th bin is (1, ..., 1, share of the bin below x, 0, ..., 0), so its product with
     a weight matrix is the sum of the columns before j plus the share times column j. The sums are taken once
-    a step, and the product becomes one look-up: the same function and gradients without ``[rows, columns,
-    bins]`` in memory. Outside of the bins the first and the last piece go on, as in the paper.
+    a step, and the product becomes one look-up: the same function and gradients without
+    ``[rows, columns, bins]`` in memory. Outside of the bins the first and the
+    last piece go on, as in the paper.
 
     Args:
         bins: per column its increasing edges, at least two.
@@ -83,9 +84,8 @@ class PiecewiseNumeric(nn.Module):
         for row, values in zip(edges, bins, strict=True):
             row[: len(values)] = torch.tensor(list(values), dtype=torch.float32)
         last = torch.tensor([len(values) - 2 for values in bins])
-        self.register_buffer("edges", edges)
-        self.register_buffer("last", last[:, None])
-        self.register_buffer("inner", _inner(edges, last))
+        self.register_buffer("edges", edges, persistent=False)
+        self.register_buffer("inner", _inner(edges, last), persistent=False)
         names = tuple(copies or ("",))
         bound = self.pieces**-0.5
         self.weight = nn.Parameter(initial.at("weight").uniform(bound, (len(bins), self.pieces, size), names))
@@ -93,7 +93,6 @@ class PiecewiseNumeric(nn.Module):
 
     edges: Tensor
     inner: Tensor
-    last: Tensor
 
     def forward(self, x: Float[Tensor, "rows columns"], picks: Picks | None = None) -> Tensor:
         piece, share = self._locate(x)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -101,7 +102,12 @@ class PartOptions:
         for name, known in CHOICES.items():
             _check_choice(name, getattr(self, name), known)
         for name, least in AT_LEAST.items():
-            _check(getattr(self, name) >= least, name, getattr(self, name), f"Use {least:g} or more.")
+            _check(
+                least <= getattr(self, name) < math.inf,
+                name,
+                getattr(self, name),
+                f"Use a number of at least {least:g}.",
+            )
         for name in RATES:
             _check(0 <= getattr(self, name) < 1, name, getattr(self, name), "Use at least 0 and less than 1.")
         for name in WIDTHS:

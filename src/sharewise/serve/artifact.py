@@ -123,6 +123,7 @@ def _read(run: Run, make: Callable[[], Made]) -> Made:
         raise
     except (KeyError, TypeError, ValueError, AttributeError, SafetensorError) as error:
         raise CheckpointError(
-            f"The files of '{run.folder}' do not hold a model of this version, but perhaps one of another version: {error!r}.",
+            f"The files of '{run.folder}' hold no model of this version, perhaps one of another version: "
+            f"{error!r}.",
             "Predict with the version that wrote it, or train again.",
         ) from error

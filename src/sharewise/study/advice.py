@@ -26,12 +26,13 @@ def headline(evidence: Evidence) -> str:
     best, baseline, tasks = evidence["best"]["structure"], evidence["baseline"], len(evidence["tasks"])
     if best == baseline:
         return f"On the validation split no structure scored above a network for each task ({baseline})."
-    found = {verdict: _tasks(evidence, best, verdict) for verdict in (HELPS, HURTS, UNKNOWN)}
-    return (
-        f"{best}, the best structure on the validation split, helps {len(found[HELPS])} of {_count(tasks)} "
-        f"and hurts {len(found[HURTS])}, compared with a network for each task; "
-        f"for {len(found[UNKNOWN])} the evidence does not decide."
-    )
+    found = {verdict: len(_tasks(evidence, best, verdict)) for verdict in (HELPS, HURTS, UNKNOWN)}
+    named = f"{best}, the best structure on the validation split,"
+    if found[UNKNOWN] == tasks:
+        return f"{named} is not told apart from a network for each task, on any of {_count(tasks)}."
+    decided = f"{named} helps {found[HELPS]} of {_count(tasks)} and hurts {found[HURTS]}"
+    rest = f"; for {found[UNKNOWN]} the evidence does not decide" if found[UNKNOWN] else ""
+    return f"{decided}, compared with a network for each task{rest}."
 
 
 def sentences(evidence: Evidence) -> list[str]:

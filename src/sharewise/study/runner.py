@@ -30,8 +30,8 @@ from sharewise.train.constant import rows_by_task
 from sharewise.train.run import TIMING
 
 TRIAL, TEST, UNITS = "trial.json", "test.json", "test.safetensors"
-#: Rows that the training split is judged by, and gates are averaged over: enough for three digits.
-ROWS = 65536
+#: Rows that the training split is judged by, and gates are averaged over: enough for two digits of a gap.
+ROWS = 32768
 
 Steps = Callable[[float], None]
 

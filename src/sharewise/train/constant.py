@@ -60,7 +60,7 @@ def condensed(targets: Tensor, weights: Tensor, most: int = 4096) -> tuple[Tenso
     """
     if len(targets) <= most:
         return targets, weights
-    values, place = targets.unique(return_inverse=True)
+    values, place = torch.unique(targets, return_inverse=True)
     if len(values) > most:
         place = place * most // len(values)
     exact = weights.double()

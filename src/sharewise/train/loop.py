@@ -21,7 +21,7 @@ from sharewise.nn import MultiTaskModel
 from sharewise.streams import derive_seed
 from sharewise.tasks import TaskSet
 from sharewise.train.constant import fit_constant
-from sharewise.train.devices import autocast, choose_precision, fetch, part, resident
+from sharewise.train.devices import autocast, choose_precision, fetch, part, resident, seed_chance
 from sharewise.train.evaluate import loss_sums, score_of
 from sharewise.train.keeper import Keeper
 from sharewise.train.objective import Objective, RowWeights
@@ -110,7 +110,7 @@ class Loop:
 
     def _step(self, group: Group) -> None:
         step = self.state.cursor.step
-        torch.manual_seed(derive_seed(self._options.seed, "step", step))
+        seed_chance(self._device, derive_seed(self._options.seed, "step", step))
         self._set_rate(step)
         self.state.optimizer.zero_grad()
         measured = [self._backward(rows, draws, 1.0 / len(group)) for rows, draws in group]
@@ -139,10 +139,12 @@ class Loop:
         batch, weights = self._own(batch, weights)
         with autocast(self._device, self._precision), self._processes.shard(len(rows)):
             outputs = self._model(batch.inputs, batch.task, batch.descriptor)
-            penalty = self._model.penalty() / self._processes.size
+            penalty = self._model.penalty()
         sums = self._objective.sums(outputs, batch, weights)
         losses = sums * (weights.factors * self._task_weights)
         measured = self._measured(losses)
+        if self._processes.size > 1:  # all add the same one
+            penalty = penalty / self._processes.size
         total = backward(losses, penalty, self.state.weighting, measured=measured, share=share)
         return torch.cat([sums.detach(), total.view(1)])
 

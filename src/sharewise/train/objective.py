@@ -16,6 +16,9 @@ from torch import Tensor
 from sharewise.data.batches import Batch
 from sharewise.tasks import TaskGroup, TaskSet
 
+#: Stands for a sum of no weights: the sum of losses over it is 0 then.
+TINY = 1e-30
+
 
 @dataclass(frozen=True)
 class RowWeights:
@@ -66,9 +69,9 @@ class Objective:
             rows = rows * (batch.weight if batch.task is not None else batch.weight[:, None])
         if batch.task is None:
             totals = rows.sum(0)
-            return RowWeights(rows, totals, torch.where(totals > 0, 1.0 / totals, 0.0))
+            return RowWeights(rows, totals, totals.clamp(min=TINY).reciprocal())
         total = rows.sum()
-        factor = torch.where(total > 0, batch.draws / total, 0.0)
+        factor = batch.draws / total.clamp(min=TINY)
         return RowWeights(rows, self._by_task(rows, batch.task), factor)
 
     def sums(self, outputs: Tensor, batch: Batch, weights: RowWeights) -> Float[Tensor, " tasks"]:

@@ -15,8 +15,7 @@ from sharewise.nn.stacked import StackedLinear
 
 
 class CrossStitch(Sharing):
-    """x̃ᵗ = Σₛ α[t, s] xˢ after every hidden layer (Misra et al. 2016, eq. 1), α learned, near the identity
-    at first.
+    """x̃ᵗ = Σₛ α[t, s] xˢ after every layer (Misra et al. 2016, eq. 1), α learned from near the identity.
 
     A row needs the networks of all tasks, so disjoint rows cost as much as joint ones. Deviations: any number
     of tasks; one α a layer, not one a channel; all networks start at random instead of trained alone.

@@ -67,7 +67,7 @@ def _axis(x: Scale, bottom: float) -> list[Markup]:
 
 def _row(effect: dict[str, Any], x: Scale, y: float) -> list[Markup]:
     name, difference = effect["structure"], effect["difference"]
-    drawn = [label(LEFT - 10, y + 4, shortened(name, 17), fill=INK, font_size=13, text_anchor="end")]
+    drawn = [label(LEFT - 10, y + 4, shortened(name, 16), fill=INK, font_size=12, text_anchor="end")]
     if effect["low"] is not None:
         colour = COLOUR[effect["verdict"]]
         drawn.append(line(x(effect["low"]), y, x(effect["high"]), y, stroke=colour, stroke_width=2.5))

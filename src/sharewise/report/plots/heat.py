@@ -34,7 +34,7 @@ def heat(ident: str, title: str, tasks: Sequence[str], weights: Sequence[Sequenc
 
 def _row(task: str, weights: Sequence[float | None], y: float, cell: float) -> list[Markup]:
     drawn = [
-        label(LEFT - 10, y + ROW / 2 + 4, shortened(task, 17), fill=INK, font_size=13, text_anchor="end")
+        label(LEFT - 10, y + ROW / 2 + 4, shortened(task, 16), fill=INK, font_size=12, text_anchor="end")
     ]
     for j, weight in enumerate(weights):
         x, value = LEFT + cell * j, weight or 0.0
