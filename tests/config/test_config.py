@@ -134,6 +134,7 @@ def test_all_problems_at_once() -> None:
         ('data.source = "f"\n[modle]', "Did you mean 'model'?"),
         ('data.source = "f"\ntrain.learning_rate = nan', "learning_rate in [train] is"),
         ('data.source = "f"\ntrain.epochs = 0', "epochs"),
+        ('data.source = "f"\ntrain.accumulate = 99999999999999999999', "64 bits"),
         ('data.source = "f"\ntrain.epochs = true', "Use a whole number."),
         ('data.source = "f"\nstudy.seeds = 0', "seeds in [study] is 0"),
         ('data.source = "f"\nstudy.structures = ["mmoo"]', "Did you mean 'mmoe'?"),

@@ -1,13 +1,22 @@
-"""Refuse what cannot run before anything is written: models are built and batches laid out, for nothing."""
+"""Refuse what cannot run before anything is written: models are laid out without storage, batches planned."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
+import torch
+
 from sharewise.config import Prepared
+from sharewise.data import Table
+from sharewise.errors import ConfigError
 from sharewise.nn import ModelOptions, MultiTaskModel
+from sharewise.tasks import describe
 from sharewise.train.devices import choose_device
 from sharewise.train.loop import make_source
+
+#: Bytes per parameter in training: the weight, its gradient, and two moments.
+BYTES = 16
 
 
 def check_runs(prepared: Prepared, structures: Sequence[ModelOptions]) -> None:
@@ -21,4 +30,25 @@ def check_runs(prepared: Prepared, structures: Sequence[ModelOptions]) -> None:
     config.balance.build(table.tasks)
     make_source(table.train, config.train)
     for options in structures:
-        MultiTaskModel(table.tasks, table.schema.inputs, options)
+        _check_size(options, table)
+
+
+def _check_size(options: ModelOptions, table: Table) -> None:
+    z = describe(table.tasks, options.descriptor)
+    try:
+        with torch.device("meta"):
+            model = MultiTaskModel(table.tasks, table.schema.inputs, options, descriptors=z)
+        size = BYTES * sum(parameter.numel() for parameter in model.parameters())
+    except (RuntimeError, OverflowError, MemoryError):  # more than a tensor can count
+        size = 1 << 62
+    if size > _memory():
+        raise ConfigError(
+            f"Training with sharing = '{options.sharing}' needs {size / 2**30:,.0f} GiB, more than there is.",
+            "Use fewer experts, narrower layers or smaller embeddings.",
+        )
+
+
+def _memory() -> int:
+    if not hasattr(os, "sysconf"):  # cannot be asked there: let it try
+        return 1 << 60
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

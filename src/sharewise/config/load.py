@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ def parse_config(text: str, source: str = "The configuration", folder: Path = Pa
     """
     try:
         document = tomllib.loads(f"{text}\n")
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{source} is not valid TOML: {_lower(str(error))}.", "Mend that line.") from error
     return from_document(document, source, folder)
 
@@ -51,6 +52,10 @@ def from_document(
     Raises:
         ConfigError: naming every unknown key, wrong type and value out of range at once.
     """
+    for key in _beyond_64_bits(document):
+        raise ConfigError(
+            f"{source}: '{key}' holds a whole number of more than 64 bits.", "Use a smaller one."
+        )
     try:
         config = RunConfig.model_validate_json(json.dumps(_shared(document), default=_plain))
     except ValidationError as error:
@@ -84,6 +89,18 @@ def _structure(entry: Any, common: dict[str, Any]) -> Any:
     if isinstance(entry, str):
         return {**common, "sharing": entry}
     return {**common, **entry} if isinstance(entry, dict) else entry
+
+
+def _beyond_64_bits(value: Any, key: str = "") -> Iterator[str]:
+    """Yield the keys of numbers that TOML does not have, though Python reads them."""
+    if isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
+        yield key
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _beyond_64_bits(inner, name)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _beyond_64_bits(inner, key)
 
 
 def _located(config: RunConfig, folder: Path) -> RunConfig:

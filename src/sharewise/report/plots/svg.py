@@ -77,11 +77,11 @@ class Scale:
         return self.start + share * (self.stop - self.start)
 
     def ticks(self, about: int = 4) -> list[float]:
-        """Return round values inside, about so many."""
+        """Return round values inside, about so many and at least two."""
         step = _round_step((self.high - self.low) / about)
         first = math.ceil(self.low / step - 1e-9)
         last = math.floor(self.high / step + 1e-9)
-        return [i * step for i in range(first, last + 1)]
+        return [i * step for i in range(first, last + 1)] if last > first else self.ticks(2 * about)
 
 
 def scale(values: list[float], start: float, stop: float, margin: float = 0.06) -> Scale:
