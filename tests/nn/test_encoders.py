@@ -14,7 +14,7 @@ from sharewise.errors import ConfigError
 from sharewise.nn import ModelOptions, MultiTaskModel
 from sharewise.nn.encoders import make_encoder
 from sharewise.nn.initial import Initial
-from sharewise.nn.numeric import PiecewiseNumeric
+from sharewise.nn.numeric import BinnedNumeric, PiecewiseNumeric
 from sharewise.nn.picks import Picks
 from sharewise.tasks import InputSpec, Task, TaskSet
 from sharewise.testing.toys import ROWS, SMALL, SPEC, make_inputs
@@ -90,7 +90,7 @@ def images(rows: int) -> dict[str, Tensor]:
 
 @pytest.mark.parametrize("spec, inputs", [(SPEC, make_inputs()), (IMAGES, images(ROWS))])
 @pytest.mark.parametrize("hidden", [(), (5,)])
-@pytest.mark.parametrize("numeric", ["linear", "piecewise", "periodic"])
+@pytest.mark.parametrize("numeric", ["linear", "bins", "piecewise", "periodic"])
 def test_copies_are_separate_encoders(
     spec: InputSpec, inputs: dict[str, Tensor], hidden: tuple[int, ...], numeric: str
 ) -> None:
@@ -140,3 +140,12 @@ def test_encoders_must_say_their_width() -> None:
 def test_models_need_inputs() -> None:
     with pytest.raises(ConfigError, match="no inputs"):
         MultiTaskModel(TaskSet([Task("a")]), InputSpec(), ModelOptions())
+
+
+def test_bins_are_a_linear_layer_on_the_clamped_code() -> None:
+    bins = ((-1.0, 0.0, 2.0), (0.0, 1.0))
+    embedding = BinnedNumeric(bins, 3, None, Initial(0))
+    x = torch.tensor([[-5.0, 0.25], [-0.5, 7.0], [1.0, -1.0]])
+    code = torch.tensor([[0.0, 0.0, 0.25], [0.5, 0.0, 1.0], [1.0, 0.5, 0.0]])
+    expected = code @ embedding.linear.weight[0].T + embedding.linear.bias[0]
+    torch.testing.assert_close(embedding(x), expected)

@@ -39,7 +39,7 @@ def train(tasks: TaskSet, options: ModelOptions, steps: int = 20) -> MultiTaskMo
     return model
 
 
-@pytest.mark.parametrize("numeric", ["linear", "piecewise", "periodic"])
+@pytest.mark.parametrize("numeric", ["linear", "bins", "piecewise", "periodic"])
 def test_independent_equals_networks_trained_alone(numeric: str) -> None:
     tasks = mixed_tasks()
     options = replace(SMALL, sharing="independent", numeric=numeric, members=2)

@@ -1,0 +1,1 @@
+"""The commands: thin, they parse, call and print; a mistake of the user becomes one paragraph here."""

@@ -41,13 +41,18 @@ class Batch:
 
     def take(self, rows: Int[Tensor, " picked"] | slice, draws: int = 1) -> Batch:
         """Return the batch of these rows, in their order."""
+
+        def pick(value: Tensor) -> Tensor:
+            # On a CPU `index_select` is three times as fast as indexing.
+            return value[rows] if isinstance(rows, slice) else value.index_select(0, rows)
+
         return Batch(
-            {key: value[rows] for key, value in self.inputs.items()},
-            self.targets[rows],
-            self.mask[rows],
-            None if self.task is None else self.task[rows],
-            None if self.weight is None else self.weight[rows],
-            None if self.descriptor is None else self.descriptor[rows],
+            {key: pick(value) for key, value in self.inputs.items()},
+            pick(self.targets),
+            pick(self.mask),
+            None if self.task is None else pick(self.task),
+            None if self.weight is None else pick(self.weight),
+            None if self.descriptor is None else pick(self.descriptor),
             draws,
         )
 

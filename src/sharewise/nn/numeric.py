@@ -123,6 +123,43 @@ def _inner(edges: Tensor, last: Tensor) -> Tensor:
     return inner.contiguous()
 
 
+class BinnedNumeric(nn.Module):
+    """Piecewise-linear encoding of all columns, then one linear layer for them together ("PLE", eq. 1).
+
+    The code of all columns is the same for every copy and needs no gradient, so copies cost one product. It
+    is cheaper than an embedding of each column's own, and learns thresholds of several columns at once.
+
+    Deviation: values beyond the outer bins are clamped to them, so that an outlier does not extrapolate.
+
+    Args:
+        bins: per column its increasing edges, at least two.
+        width: outputs.
+        copies: names of stacked copies, or None for a single encoder.
+        initial: source of initial values.
+    """
+
+    low: Tensor
+    per_unit: Tensor
+    column: Tensor
+
+    def __init__(self, bins: Bins, width: int, copies: Sequence[str] | None, initial: Initial) -> None:
+        super().__init__()
+        self.width, self.stacked = width, copies is not None
+        edges = [torch.tensor(list(values), dtype=torch.float32) for values in bins]
+        per_unit = torch.cat([1 / values.diff() for values in edges])
+        pieces = torch.tensor([len(values) - 1 for values in bins])
+        self.register_buffer("column", torch.repeat_interleave(pieces), persistent=False)
+        self.register_buffer("per_unit", per_unit, persistent=False)
+        starts = torch.cat([values[:-1] for values in edges])
+        self.register_buffer("low", -starts * per_unit, persistent=False)
+        self.linear = StackedLinear(len(per_unit), width, tuple(copies or ("",)), initial)
+
+    def forward(self, x: Float[Tensor, "rows columns"], picks: Picks | None = None) -> Tensor:
+        code = torch.addcmul(self.low, x.index_select(1, self.column), self.per_unit).clamp_(0, 1)
+        found: Tensor = self.linear(code, picks if self.stacked else None)
+        return found.unsqueeze(0) if self.stacked and picks is None and found.dim() == 2 else found
+
+
 class PeriodicNumeric(nn.Module):
     """Periodic embedding "PLR" (eq. 4): sin and cos of 2πcx with learned c, a linear layer a column, ReLU."""
 
@@ -161,6 +198,8 @@ def make_numeric(
     bins: Bins, options: PartOptions, copies: Sequence[str] | None, initial: Initial
 ) -> nn.Module:
     """Return the embedding of numeric columns that the options name."""
+    if options.numeric == "bins":
+        return BinnedNumeric(bins, options.numeric_width, copies, initial)
     if options.numeric == "piecewise":
         return PiecewiseNumeric(bins, options.numeric_embedding, copies, initial)
     if options.numeric == "periodic":

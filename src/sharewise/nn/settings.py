@@ -15,7 +15,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "multiply": ("film", "gate"),
     "head": ("auto", "per_task", "per_kind"),
     "descriptor": DESCRIPTORS,
-    "numeric": ("linear", "piecewise", "periodic"),
+    "numeric": ("linear", "bins", "piecewise", "periodic"),
     "member_scale": ("signs", "normal"),
 }
 AT_LEAST: dict[str, float] = {
@@ -26,6 +26,7 @@ AT_LEAST: dict[str, float] = {
     "gate_rate": 0,
     "soft": 0,
     "embedding": 1,
+    "numeric_width": 1,
     "numeric_embedding": 1,
     "frequencies": 1,
     "frequency_scale": 0,
@@ -61,7 +62,9 @@ class PartOptions:
             "auto" is per kind for structures that see the descriptor.
         descriptor: "index" (one-hot), "attributes" or "text".
         embedding: size of the embedding of every categorical column.
-        numeric: "linear" (as they are), "piecewise" or "periodic" embeddings of numeric columns.
+        numeric: how numeric columns enter: "linear" (as they are), "bins" (piecewise-linear encoding of all
+            columns into one linear layer), "piecewise" or "periodic" (embeddings column by column).
+        numeric_width: outputs of that one layer of "bins".
         numeric_embedding: size of the piecewise or periodic embedding of every numeric column.
         frequencies, frequency_scale: periodic: how many, and the standard deviation they start with.
         encoder_hidden: widths of hidden layers between the encoder and the structure.
@@ -90,6 +93,7 @@ class PartOptions:
     descriptor: str = "index"
     embedding: int = 8
     numeric: str = "linear"
+    numeric_width: int = 64
     numeric_embedding: int = 8
     frequencies: int = 16
     frequency_scale: float = 0.3

@@ -78,5 +78,6 @@ def _answer(answers: TextIO, value: dict[str, Any]) -> None:
     answers.flush()
 
 
-if __name__ == "__main__":
+def start() -> None:
+    """Run as the process's only task; called by `Workers` with a folder and a number of threads."""
     main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -31,6 +31,9 @@ from sharewise.study.worker import perform
 #: A request with the name of its trial.
 Request = tuple[str, dict[str, Any]]
 
+#: Not ``-m``, which would import the module a second time under another name.
+_START = "from sharewise.study.worker import start; start()"
+
 
 class Workers(AbstractContextManager["Workers"]):
     """Processes for the length of a study.
@@ -87,7 +90,7 @@ class Workers(AbstractContextManager["Workers"]):
         if self._folder is None:
             self._folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="sharewise-")))
             self._data.save(self._folder)
-        command = [sys.executable, "-m", "sharewise.study.worker", str(self._folder), str(self._threads)]
+        command = [sys.executable, "-c", _START, str(self._folder), str(self._threads)]
         while len(self._processes) < count:
             self._processes.append(
                 subprocess.Popen(

@@ -144,6 +144,10 @@ class Multiclass(Kind):
     def link(self, outputs: Tensor) -> Tensor:
         return torch.softmax(outputs, dim=-1)
 
+    def constant(self, targets: Tensor, weights: Tensor) -> Tensor:
+        shares = torch.bincount(targets.long(), weights.double())
+        return torch.log(shares / shares.sum()).clamp(min=-20.0).float()
+
     def effect(self, predictions: Array, targets: Array, weights: Array) -> Effect:
         return metrics.mean((predictions.argmax(axis=1) == targets).astype(np.float64), weights)
 
@@ -173,6 +177,15 @@ class Regression(Kind):
 
     def link(self, outputs: Tensor) -> Tensor:
         return outputs
+
+    def constant(self, targets: Tensor, weights: Tensor) -> Tensor:
+        if self.noise == "gaussian":
+            mean: Tensor = (weights.double() * targets).sum() / weights.double().sum()
+            return mean.float().reshape(1)
+        values, order = targets.sort()
+        reached = weights[order].double().cumsum(0)
+        half = torch.searchsorted(reached, reached[-1:] / 2)
+        return values[half]
 
     def problem(self, targets: Array) -> str | None:
         return None if np.isfinite(targets).all() else "holds an infinite value"

@@ -141,7 +141,7 @@ def joint_and_disjoint_agree(name: str) -> None:
     tasks, inputs = mixed_tasks(), make_inputs()
     task = torch.arange(ROWS) % len(tasks)
     for members in (1, 3):
-        for numeric in ("linear", "piecewise", "periodic"):
+        for numeric in ("linear", "bins", "piecewise", "periodic"):
             model = _model(name, tasks, members=members, numeric=numeric, specific=2, descriptor="attributes")
             joint = torch.stack(
                 [

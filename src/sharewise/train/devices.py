@@ -109,19 +109,7 @@ def fetch(split: Batch, rows: torch.Tensor, device: torch.device, draws: int = 1
     """Return the batch of these rows on the device, wherever the split lies."""
     here = split.targets.device
     rows = rows if rows.device == here else rows.to(here, non_blocking=True)
-
-    def pick(value: torch.Tensor | None) -> torch.Tensor | None:
-        return None if value is None else value.index_select(0, rows)  # 3 times as fast as value[rows]
-
-    batch = Batch(
-        {key: value.index_select(0, rows) for key, value in split.inputs.items()},
-        split.targets.index_select(0, rows),
-        split.mask.index_select(0, rows),
-        pick(split.task),
-        pick(split.weight),
-        pick(split.descriptor),
-        draws,
-    )
+    batch = split.take(rows, draws)
     return batch if here == device else batch.to(str(device))
 
 
