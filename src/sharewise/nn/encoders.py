@@ -53,7 +53,8 @@ class Encoder(nn.Module, ABC):
 class Embedding(nn.Module):
     """All categorical columns in one table with offsets: one look-up for all.
 
-    Starts from U(-1, 1) / sqrt(size), as in Gorishniy et al. 2021.
+    Starts from U(-0.1, 0.1): near zero, so that rare values say little until they are learnt. Of 0.035, 0.1,
+    0.35 and 1, it gave the best validation AUC on census-income after few epochs.
     """
 
     offsets: Tensor
@@ -67,7 +68,7 @@ class Embedding(nn.Module):
         starts = [0, *accumulate(cardinalities)][:-1]
         self.register_buffer("offsets", torch.tensor(starts), persistent=False)
         names = tuple(copies or ("",))
-        self.table = nn.Parameter(initial.uniform(size**-0.5, (self.entries, size), names))
+        self.table = nn.Parameter(initial.uniform(0.1, (self.entries, size), names))
 
     def forward(self, ids: Int[Tensor, "rows columns"], picks: Picks | None = None) -> Tensor:
         found = look_up(self.table, ids + self.offsets, picks if self.stacked else None).flatten(-2)

@@ -34,15 +34,20 @@ class StackedLinear(nn.Module):
         out: outputs of each copy.
         copies: their names; a copy's initial weights depend on the seed, the place and its name.
         initial: source of initial values.
+        rectified: a ReLU follows.
 
-    Each copy starts as `nn.Linear` does: weights and biases from U(-1, 1) / sqrt(features).
+    Each copy starts as `nn.Linear` does: weights and biases from U(-1, 1) / sqrt(features). Weights before a
+    ReLU start sqrt(6) times as large, so that the variance passes through (He et al. 2015, eq. 10).
     """
 
-    def __init__(self, features: int, out: int, copies: Sequence[str], initial: Initial) -> None:
+    def __init__(
+        self, features: int, out: int, copies: Sequence[str], initial: Initial, rectified: bool = False
+    ) -> None:
         super().__init__()
         self.copies, self.features, self.out = len(copies), features, out
         bound = max(features, 1) ** -0.5
-        self.weight = nn.Parameter(initial.at("weight").uniform(bound, (out, features), copies))
+        spread = 6**0.5 * bound if rectified else bound
+        self.weight = nn.Parameter(initial.at("weight").uniform(spread, (out, features), copies))
         self.bias = nn.Parameter(initial.at("bias").uniform(bound, (out,), copies))
 
     def forward(self, x: Float[Tensor, "*copies rows in"], picks: Picks | None = None) -> Tensor:
@@ -105,7 +110,7 @@ class StackedMLP(nn.Module):
         super().__init__()
         sizes = [features, *widths]
         self.layers = nn.ModuleList(
-            StackedLinear(size, out, copies, initial.at(i))
+            StackedLinear(size, out, copies, initial.at(i), rectified=True)
             for i, (size, out) in enumerate(zip(sizes, widths, strict=False))
         )
         self.dropout = Dropout(dropout)
@@ -114,5 +119,5 @@ class StackedMLP(nn.Module):
     def forward(self, x: Float[Tensor, "*copies rows in"], picks: Picks | None = None) -> Tensor:
         """Apply the layers; shapes as in `StackedLinear.forward`."""
         for layer in self.layers:
-            x = self.dropout(torch.relu(layer(x, picks)))
+            x = self.dropout(torch.relu_(layer(x, picks)))
         return x

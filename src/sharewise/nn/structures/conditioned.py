@@ -31,7 +31,7 @@ class Conditioned(Sharing):
         at = setting.initial
         self.layers, self.conditions = nn.ModuleList(), nn.ModuleDict()
         for i, (features, out) in enumerate(zip(sizes, options.hidden, strict=False)):
-            self.layers.append(StackedLinear(features, out, ("0",), at.at("expert", i)))
+            self.layers.append(StackedLinear(features, out, ("0",), at.at("expert", i), rectified=True))
             if i in layers:
                 place = at.at("condition", i)
                 self.conditions[str(i)] = condition(setting.tasks, setting.size, features, out, place)

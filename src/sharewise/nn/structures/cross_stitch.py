@@ -29,14 +29,16 @@ class CrossStitch(Sharing):
         sizes = (setting.features, *options.hidden)
         self.layers, self.stitches = nn.ModuleList(), nn.ParameterList()
         for i, (features, out) in enumerate(zip(sizes, options.hidden, strict=False)):
-            self.layers.append(StackedLinear(features, out, tasks, setting.initial.at("task", i)))
+            self.layers.append(
+                StackedLinear(features, out, tasks, setting.initial.at("task", i), rectified=True)
+            )
             self.stitches.append(nn.Parameter(_near_identity(len(tasks), options.stitch)))
         self.dropout = Dropout(options.dropout)
         self.width = sizes[-1]
 
     def forward(self, x: Tensor, picks: Picks | None, z: Tensor | None) -> Tensor:
         for layer, stitch in zip(self.layers, self.stitches, strict=True):
-            x = self.dropout(torch.relu(layer(x)))
+            x = self.dropout(torch.relu_(layer(x)))
             x = (stitch @ x.flatten(1)).view(x.shape)
         return x if picks is None else pick(x, picks)
 

@@ -26,10 +26,10 @@ class MTAN(Sharing):
         self.shared = nn.ModuleList()
         self.read, self.carry, self.mask = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         for i, (features, out) in enumerate(zip(sizes, options.hidden, strict=False)):
-            self.shared.append(StackedLinear(features, out, ("0",), at.at("expert", i)))
-            self.read.append(StackedLinear(features, out, tasks, at.at("read", i)))
+            self.shared.append(StackedLinear(features, out, ("0",), at.at("expert", i), rectified=True))
+            self.read.append(StackedLinear(features, out, tasks, at.at("read", i), rectified=True))
             if i:
-                self.carry.append(StackedLinear(features, out, tasks, at.at("carry", i)))
+                self.carry.append(StackedLinear(features, out, tasks, at.at("carry", i), rectified=True))
             self.mask.append(StackedLinear(out, out, tasks, at.at("mask", i)))
         self.dropout = Dropout(options.dropout)
         self.width = sizes[-1]
@@ -40,6 +40,6 @@ class MTAN(Sharing):
             seen = read(x, picks)
             if i:
                 seen = seen + self.carry[i - 1](attended, picks)
-            x = self.dropout(torch.relu(shared(x)))
+            x = self.dropout(torch.relu_(shared(x)))
             attended = torch.sigmoid(mask(torch.relu(seen), picks)) * x
         return attended
