@@ -18,13 +18,25 @@ def printed(evidence: dict[str, Any], width: int = 200) -> str:
 
 
 def test_verdicts_results_and_words_are_printed(evidence: dict[str, Any]) -> None:
-    text = printed(evidence)
-    for effect in evidence["effects"]:
-        assert f"{effect['verdict']} {signed(effect['difference'], 3)}" in text
-    for own in evidence["results"].values():
-        for result in own.values():
-            assert f"{plain(result['mean'])} ± {plain(result['sd'])}" in text
-    assert evidence["verdict"]["headline"][:60] in text
+    lines = printed(evidence).splitlines()
+    names = [one["name"] for one in evidence["structures"]]
+    shared = [name for name in names if name != evidence["baseline"]]
+    effects = {(e["structure"], e["task"]): e for e in evidence["effects"]}
+    for task in (one["name"] for one in evidence["tasks"]):
+        results, verdicts = (i for i, line in enumerate(lines) if line.startswith(f"{task} "))
+        own = [evidence["results"][name][task] for name in names]
+        assert lines[results].split()[1:] == [plain(result["mean"]) for result in own]
+        assert lines[results + 1].split()[1:] == [f"±{plain(result['sd'])}" for result in own]
+        differences = [signed(effects[name, task]["difference"], 3) for name in shared]
+        assert [effects[name, task]["verdict"] in lines[verdicts] for name in shared] == [True] * len(shared)
+        assert lines[verdicts + 1].split() == differences
+    assert evidence["verdict"]["headline"][:60] in " ".join(lines)
+
+
+def test_no_name_is_cut_in_80_columns(evidence: dict[str, Any]) -> None:
+    text = printed(evidence, 80)
+    assert "…" not in text
+    assert all(f"{task['name']} " in text for task in evidence["tasks"])
 
 
 def test_names_that_look_like_markup_are_printed_as_they_are(evidence: dict[str, Any]) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
 from torch.distributions import Bernoulli, Categorical, Laplace, Normal, Poisson
 
 from sharewise.errors import ConfigError
+from sharewise.streams import stream
 from sharewise.tasks import Binary, Count, Custom, Kind, Multiclass, Regression, Task
 from sharewise.tasks.kinds import KINDS, kind_from_dict, make_kind, register_kind
 
@@ -102,3 +105,14 @@ def test_a_kind_of_ones_own_is_found_again_by_name() -> None:
         assert found["mae"] == pytest.approx(1.75)
     finally:
         del KINDS["median"]
+
+
+@pytest.mark.parametrize("kind", [Binary(), Multiclass(), Regression(), Count()])
+def test_an_ensemble_predicts_the_mean_of_its_members(kind: Kind) -> None:
+    outputs = 3 * torch.randn(4, 10, 3 if kind.categorical else 1, generator=stream(0, "members")).double()
+    assert torch.allclose(kind.link(kind.pool(outputs)), kind.link(outputs).mean(0))
+    assert torch.allclose(kind.link(kind.pool(outputs[:1])), kind.link(outputs[0]))
+
+
+def test_a_sure_ensemble_stays_finite() -> None:
+    assert Binary().pool(torch.tensor([[[300.0]], [[400.0]]])).item() == pytest.approx(300 + math.log(2))

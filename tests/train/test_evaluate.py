@@ -133,14 +133,13 @@ class Members(nn.Module):
         return torch.stack([net(inputs) for net in self.nets])
 
 
-def test_an_ensemble_predicts_by_its_mean_output_and_is_judged_by_it() -> None:
+def test_an_ensemble_predicts_its_mean_and_is_judged_by_it() -> None:
     batch, model = joint(40), Members()
     model.eval()
-    mean = model(batch.inputs).mean(0)
-    binary = torch.sigmoid(mean[:, TASKS.groups[1].columns])[:, 0]
+    binary = torch.sigmoid(model(batch.inputs)[..., TASKS.groups[1].columns]).mean(0)[:, 0]
     found = split_by_task(predict(model, batch.inputs, TASKS), TASKS)["yes"][:, 0]
     assert torch.allclose(found, binary, atol=1e-6)
-    # convex losses: better than the members on average
+    # losses are convex in the prediction: better than the members on average
     members = torch.tensor([list(evaluate(net, batch, TASKS).losses.values()) for net in model.nets])
     assert (torch.tensor(list(evaluate(model, batch, TASKS).losses.values())) <= members.mean(0) + 1e-6).all()
 

@@ -2,7 +2,8 @@
 
 from sharewise.tasks.descriptors import describe, encode_text
 from sharewise.tasks.inputs import InputSpec
-from sharewise.tasks.kinds import Binary, Count, Custom, Kind, Multiclass, Regression, register_kind
+from sharewise.tasks.kind import Kind
+from sharewise.tasks.kinds import Binary, Count, Custom, Multiclass, Regression, register_kind
 from sharewise.tasks.task import Task, TaskGroup, TaskSet
 
 __all__ = [

@@ -9,87 +9,19 @@ To add a kind: subclass `Kind`, and add it to `KINDS` (or call `register_kind` f
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from jaxtyping import Float
-from numpy.typing import NDArray
 from torch import Tensor
 
 from sharewise.errors import ConfigError, nearest
 from sharewise.tasks import metrics
+from sharewise.tasks.kind import Array, Kind
 from sharewise.tasks.metrics import Effect
-
-Array = NDArray[np.float64]
-
-
-class Kind(ABC):
-    """What sort of label a task has.
-
-    Predictions are outputs behind the link: probabilities, or a mean. Metrics take predictions and targets
-    in the label's unit, as float64 arrays of observed rows with weights.
-    """
-
-    name: ClassVar[str]
-    #: The metric that verdicts use; larger is better.
-    primary: ClassVar[str]
-    #: Labels are standardised on the training split, and predictions given back in the label's unit.
-    standardised: ClassVar[bool] = False
-    #: Labels are categories with a fitted list of classes.
-    categorical: ClassVar[bool] = False
-
-    def width(self, classes: int) -> int:
-        """Outputs of the network for one task; `classes` is 0 except for categorical kinds."""
-        return 1
-
-    @abstractmethod
-    def loss(
-        self, outputs: Float[Tensor, "*batch width"], targets: Float[Tensor, "*batch"]
-    ) -> Float[Tensor, "*batch"]:
-        """Negative log likelihood of each target, up to a constant of the data, not reduced."""
-
-    @abstractmethod
-    def link(self, outputs: Float[Tensor, "*batch width"]) -> Float[Tensor, "*batch width"]:
-        """Map outputs to predictions."""
-
-    def constant(self, targets: Float[Tensor, " rows"], weights: Float[Tensor, " rows"]) -> Tensor:
-        """Return the outputs `[width]` of the best constant predictor, by minimising the loss numerically.
-
-        The width is taken from the largest target for categorical kinds.
-        """
-        classes = int(targets.max().item()) + 1 if self.categorical else 0
-        outputs = torch.zeros(self.width(classes), dtype=torch.float64, requires_grad=True)
-        solver = torch.optim.LBFGS([outputs], max_iter=100, line_search_fn="strong_wolfe")
-
-        def closure() -> Tensor:
-            solver.zero_grad()
-            rows = outputs.expand(len(targets), -1)
-            loss = (weights.double() * self.loss(rows, targets.double())).sum() / weights.double().sum()
-            loss.backward()  # type: ignore[no-untyped-call]
-            return loss
-
-        with torch.enable_grad():
-            solver.step(closure)  # type: ignore[no-untyped-call]
-        return outputs.detach().float()
-
-    def problem(self, targets: Array) -> str | None:
-        """Return what is wrong with observed labels (before standardisation), or None."""
-        return None
-
-    @abstractmethod
-    def effect(self, predictions: Array, targets: Array, weights: Array) -> Effect:
-        """Return the primary metric with its per-row influence; predictions are `[rows, width]`."""
-
-    def metrics(self, predictions: Array, targets: Array, weights: Array) -> dict[str, float]:
-        """Return named metrics in the label's unit, the primary one among them."""
-        return {self.primary: self.effect(predictions, targets, weights).value}
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"name": self.name}
 
 
 @dataclass(frozen=True)
@@ -105,6 +37,11 @@ class Binary(Kind):
 
     def link(self, outputs: Tensor) -> Tensor:
         return torch.sigmoid(outputs)
+
+    def pool(self, outputs: Tensor) -> Tensor:
+        # The logarithms of the sums of p and of 1 - p: stable where a mean of p near 0 or 1 is not.
+        logs = torch.nn.functional.logsigmoid(torch.stack([outputs, -outputs])).logsumexp(1)
+        return logs[0] - logs[1]
 
     def constant(self, targets: Tensor, weights: Tensor) -> Tensor:
         mean = ((weights * targets).sum() / weights.sum()).double().clamp(1e-7, 1 - 1e-7)
@@ -143,6 +80,9 @@ class Multiclass(Kind):
 
     def link(self, outputs: Tensor) -> Tensor:
         return torch.softmax(outputs, dim=-1)
+
+    def pool(self, outputs: Tensor) -> Tensor:
+        return torch.log_softmax(outputs, dim=-1).logsumexp(0) - math.log(len(outputs))
 
     def constant(self, targets: Tensor, weights: Tensor) -> Tensor:
         shares = torch.bincount(targets.long(), weights.double())
@@ -219,6 +159,9 @@ class Count(Kind):
 
     def link(self, outputs: Tensor) -> Tensor:
         return outputs.exp()
+
+    def pool(self, outputs: Tensor) -> Tensor:
+        return outputs.logsumexp(0) - math.log(len(outputs))
 
     def constant(self, targets: Tensor, weights: Tensor) -> Tensor:
         mean: Tensor = (weights * targets).sum() / weights.sum()

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 
 from sharewise.errors import ConfigError
-from sharewise.tasks.kinds import Kind, kind_from_dict, make_kind
+from sharewise.tasks.kind import Kind
+from sharewise.tasks.kinds import kind_from_dict, make_kind
 
 
 @dataclass(frozen=True)

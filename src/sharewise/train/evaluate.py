@@ -84,11 +84,11 @@ def evaluate(
         rows_at_once: rows per forward pass.
     """
     objective = Objective(tasks)
-    outputs = _outputs(model, batch, rows_at_once)
+    outputs = _outputs(model, tasks, batch, rows_at_once)
     losses = _mean_losses(objective, outputs, batch)
     constants = torch.full_like(losses, torch.nan)
     if constant is not None:
-        constants = _mean_losses(objective, _outputs(constant, batch, rows_at_once), batch)
+        constants = _mean_losses(objective, _outputs(constant, tasks, batch, rows_at_once), batch)
     predictions = to_predictions(outputs, tasks, batch.task)
     columns = _columns(tasks, disjoint=batch.task is not None)
     results = tuple(
@@ -126,18 +126,18 @@ def loss_sums(
         for start in range(0, len(split), rows_at_once):
             batch = part(split, slice(start, start + rows_at_once)).to(str(device))
             weights = objective.weigh(batch)
-            outputs = outputs_of(model, batch.inputs, batch.task, batch.descriptor)
+            outputs = outputs_of(model, objective.tasks, batch.inputs, batch.task, batch.descriptor)
             sums += objective.sums(outputs, batch, weights).to(sums.device)
             totals += weights.totals.to(sums.device)
     return sums.cpu(), totals.cpu()
 
 
-def _outputs(model: nn.Module, batch: Batch, rows_at_once: int) -> Tensor:
+def _outputs(model: nn.Module, tasks: TaskSet, batch: Batch, rows_at_once: int) -> Tensor:
     with frozen(model):
         pieces = []
         for start in range(0, max(len(batch), 1), rows_at_once):
             piece = part(batch, slice(start, start + rows_at_once))
-            pieces.append(outputs_of(model, piece.inputs, piece.task, piece.descriptor).cpu())
+            pieces.append(outputs_of(model, tasks, piece.inputs, piece.task, piece.descriptor).cpu())
         return torch.cat(pieces)
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from sharewise.tasks import TaskSet
 from sharewise.train.devices import device_of
+from sharewise.train.ensemble import pool
 
 #: Rows computed at once: enough to fill the cores, little enough to stay in the caches.
 ROWS = 8192
@@ -30,24 +31,21 @@ def frozen(model: nn.Module) -> Iterator[None]:
 
 def outputs_of(
     model: nn.Module,
+    tasks: TaskSet,
     inputs: Mapping[str, Tensor],
     task: Int[Tensor, " rows"] | None = None,
     descriptor: Float[Tensor, "rows size"] | None = None,
 ) -> Float[Tensor, "rows columns"]:
-    """Return the outputs of one batch, on the model's device; those of an ensemble's members are averaged.
-
-    Averaged before the link, so that the loss and the predictions of an ensemble speak of the same thing.
-    """
+    """Return the outputs of one batch, on the model's device; those of an ensemble's members are pooled."""
     device = device_of(model)
 
     def moved(value: Tensor | None) -> Tensor | None:
         return None if value is None else value.to(device)
 
-    outputs: Tensor = model(
-        {key: value.to(device) for key, value in inputs.items()}, moved(task), moved(descriptor)
-    )
+    task = moved(task)
+    outputs: Tensor = model({key: value.to(device) for key, value in inputs.items()}, task, moved(descriptor))
     outputs = outputs.float()
-    return outputs.mean(0) if outputs.ndim > 2 else outputs
+    return pool(outputs, tasks, task) if outputs.ndim > 2 else outputs
 
 
 def predict(
@@ -83,7 +81,7 @@ def predict(
             here = slice(start, start + rows_at_once)
             own = None if task is None else task[here]
             piece = {key: value[here] for key, value in inputs.items()}
-            outputs = outputs_of(model, piece, own, None if descriptor is None else descriptor[here])
+            outputs = outputs_of(model, tasks, piece, own, None if descriptor is None else descriptor[here])
             pieces.append(to_predictions(outputs.cpu(), tasks, own))
     return torch.cat(pieces)
 

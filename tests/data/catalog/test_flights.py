@@ -191,6 +191,15 @@ def test_held_out_destinations_are_tested_alone(raw: pl.DataFrame) -> None:
     assert not table.equals(other)
 
 
+def test_folds_of_held_out_destinations_are_disjoint(raw: pl.DataFrame) -> None:
+    tables = [catalog.load("flights-by-destination", held_out=20, fold=fold).frame.lazy() for fold in (0, 1)]
+    held_out = [set(t.filter(pl.col("split") == "test").collect()["dest"]) for t in tables]
+    assert [len(part) for part in held_out] == [20, 20]
+    assert not held_out[0] & held_out[1]
+    with pytest.raises(ConfigError, match=r"no fold 9 of 20 destinations.*0 to "):
+        catalog.load("flights-by-destination", held_out=20, fold=9)
+
+
 def test_options_are_checked(raw: pl.DataFrame) -> None:
     with pytest.raises(ConfigError, match=r"no task 'late_arival'.*late_arrival"):
         catalog.load("flights-by-destination", label="late_arival")

@@ -16,7 +16,7 @@ VALID, TEST = pl.date(2013, 10, 1), pl.date(2013, 11, 1)
 RARE = 500
 
 
-def load(label: str = "late_arrival", held_out: int = 0, seed: int = 0) -> CatalogEntry:
+def load(label: str = "late_arrival", held_out: int = 0, seed: int = 0, fold: int = 0) -> CatalogEntry:
     """The flights with each of 105 destinations as a task, described by place, distance and time zone.
 
     Args:
@@ -24,7 +24,8 @@ def load(label: str = "late_arrival", held_out: int = 0, seed: int = 0) -> Catal
         held_out: how many destinations are kept out whole: no row of them is trained or validated on, and the
             test rows are theirs alone. With 0, all destinations are in every split. Destinations
             with fewer than 500 flights are never held out, as their test rows would be few.
-        seed: draws the held-out destinations.
+        seed: draws the order in which destinations are held out.
+        fold: which of the disjoint groups of `held_out` destinations in that order.
 
     Splits are by time as in `flights`, so held-out destinations are tested on days never seen in training.
     """
@@ -35,7 +36,7 @@ def load(label: str = "late_arrival", held_out: int = 0, seed: int = 0) -> Catal
         pl.col("distance").mean().over("dest").round(1).alias("dest_distance"), _split()
     )
     if held_out:
-        table = _hold_out(table, held_out, seed)
+        table = _hold_out(table, held_out, seed, fold)
     return CatalogEntry(
         name="flights-by-destination",
         frame=table,
@@ -60,7 +61,7 @@ def _split() -> pl.Expr:
     return pl.when(date < VALID).then(pl.lit("train")).otherwise(late).alias("split")
 
 
-def _hold_out(table: pl.LazyFrame, count: int, seed: int) -> pl.LazyFrame:
+def _hold_out(table: pl.LazyFrame, count: int, seed: int, fold: int) -> pl.LazyFrame:
     """Test on the held-out destinations alone, train and validate on the others alone."""
     frequent = (
         table.group_by("dest").len().filter(pl.col("len") >= RARE).select("dest").sort("dest").collect()
@@ -70,6 +71,9 @@ def _hold_out(table: pl.LazyFrame, count: int, seed: int) -> pl.LazyFrame:
             f"{count} destinations cannot be held out of {len(frequent)} with at least {RARE} flights.",
             f"Hold out between 1 and {len(frequent) - 1}.",
         )
+    folds = len(frequent) // count
+    if not 0 <= fold < folds:
+        raise ConfigError(f"There is no fold {fold} of {count} destinations.", f"Use 0 to {folds - 1}.")
     order = torch.randperm(len(frequent), generator=stream(seed, "held-out destinations")).tolist()
-    chosen = pl.col("dest").is_in([frequent[i] for i in order[:count]])
+    chosen = pl.col("dest").is_in([frequent[i] for i in order[fold * count : (fold + 1) * count]])
     return table.filter(chosen == (pl.col("split") == "test"))
