@@ -26,13 +26,11 @@ class Trial:
 def draw(rng: np.random.Generator) -> dict[str, Any]:
     """Draw the hyper-parameters of one trial; equal draws for all structures."""
     return {
-        "numeric": str(rng.choice(["piecewise", "piecewise", "periodic"])),
+        "numeric": str(rng.choice(["bins", "bins", "linear"])),
         "hidden": (64, 64) if rng.random() < 0.5 else (128, 64),
-        "dropout": float(rng.choice([0.0, 0.1, 0.25])),
-        "input_dropout": float(rng.choice([0.0, 0.1])),
-        "members": int(rng.choice([1, 4])),
-        "learning_rate": float(np.exp(rng.uniform(np.log(5e-4), np.log(4e-3)))),
-        "weight_decay": float(rng.choice([0.0, 1e-2, 1e-1])),
+        "dropout": float(rng.choice([0.1, 0.2, 0.3])),
+        "learning_rate": float(np.exp(rng.uniform(np.log(1e-3), np.log(5e-3)))),
+        "weight_decay": float(rng.choice([1e-3, 1e-2, 1e-1])),
     }
 
 
@@ -40,10 +38,11 @@ def train(data: Table, structure: str, drawn: dict[str, Any], epochs: int, seed:
     """Train one network for all tasks and evaluate it; it stops early on the validation split."""
     chosen = dict(drawn)
     rate, decay = chosen.pop("learning_rate"), chosen.pop("weight_decay")
-    options = ModelOptions(sharing=structure, experts=4, **chosen)
+    options = ModelOptions(sharing=structure, experts=6, **chosen)
     model = MultiTaskModel(data.tasks, data.schema.inputs, options, seed=seed)
     training = TrainOptions(
         epochs=epochs,
+        batch_size=2048,
         learning_rate=rate,
         weight_decay=decay,
         schedule="cosine",

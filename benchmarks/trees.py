@@ -66,7 +66,7 @@ def main() -> None:
     parser = common.parser(__doc__)
     parser.add_argument("--trials", type=int, default=6, help="for every task (trees) or structure (nets)")
     parser.add_argument("--trees", type=int, default=300, help="the most trees of a model")
-    parser.add_argument("--epochs", type=int, default=6, help="the most epochs of a network")
+    parser.add_argument("--epochs", type=int, default=3, help="the most epochs of a network")
     parser.add_argument("--data", nargs="+", choices=DATA, default=list(DATA))
     chosen = parser.parse_args()
     common.start(chosen)

@@ -6,6 +6,7 @@ halves of a batch, and draw from equal generators, apply exactly the masks of on
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -65,13 +66,26 @@ def keep_mask(like: Tensor, keep: float, rows_dim: int | None = -2) -> Tensor:
     """
     shard = _current.get()
     if shard is None or rows_dim is None:
-        generator = None if shard is None else shard.generator
-        return like.new_empty(like.shape).bernoulli_(keep, generator=generator)
+        return _bernoulli(like, list(like.shape), keep, None if shard is None else shard.generator)
     each = like.shape[rows_dim] // shard.rows
     shape = list(like.shape)
     shape[rows_dim] = shard.total * each
-    whole = like.new_empty(shape).bernoulli_(keep, generator=shard.generator)
+    whole = _bernoulli(like, shape, keep, shard.generator)
     return whole.narrow(rows_dim, shard.start * each, shard.rows * each)
+
+
+def _bernoulli(like: Tensor, shape: list[int], keep: float, generator: torch.Generator | None) -> Tensor:
+    """Draw ones with probability `keep`.
+
+    On a CPU `bernoulli_` draws number by number and takes longer than the layers around it. Four numbers of
+    16 bits from one draw of 64 take a quarter of its time; `keep` is met to 1/131,072.
+    """
+    if like.device.type != "cpu":
+        return like.new_empty(shape).bernoulli_(keep, generator=generator)
+    count = math.prod(shape)
+    words = torch.empty(-(-count // 4), dtype=torch.int64).random_(-(2**63), None, generator=generator)
+    below = min(round(keep * 2**16), 2**16 - 1) - 2**15
+    return words.view(torch.int16)[:count].lt_(below).to(like.dtype).view(shape)
 
 
 class Dropout(nn.Module):
