@@ -11,11 +11,11 @@ tested on days after both. Its flights are predicted by
 All have one head; inputs that would name the destination are left out. Each fold and structure tries two
 learning rates with the first seed and keeps the one that is better on the validation split.
 
-An interval within a fold is that of `sharewise.compare`: over seeds, and over held-out destinations as
-clusters of rows. The last one, over folds, is Student's on the folds' mean differences.
+Intervals are those of `sharewise.compare`: over seeds, and over held-out destinations as clusters of rows.
+Over all folds together, a seed's value is its mean over folds, and the clusters are all destinations.
 
-Figures: `<label>.<structure>` with `mean` (over folds and seeds), `minus_pooled` (mean, low, high over
-folds), and `folds`, each with its destinations, values and intervals.
+Figures: `<label>.<structure>` with `mean` (over folds and seeds) and `minus_pooled` (mean, low, high, verdict);
+`<label>.folds` holds every fold's destinations, values and intervals.
 """
 
 from __future__ import annotations
@@ -102,35 +102,41 @@ def sample(fold: Fold, structure: str, seeds: int, epochs: int) -> tuple[Sample,
     return Sample(np.array([effect.value for effect in effects]), np.stack(units)), rate
 
 
-def measure_fold(label: str, number: int, seeds: int, epochs: int) -> dict[str, Any]:
-    """Return the figures of one fold."""
-    fold = fold_of(label, number)
-    found = {structure: sample(fold, structure, seeds, epochs) for structure in STRUCTURES}
-    compared = compare_samples({name: {label: own} for name, (own, _) in found.items()}, POOLED)
+def minus_pooled(samples: dict[str, Sample]) -> dict[str, dict[str, Any]]:
+    """Return what every structure differs by from the pooled network."""
+    found = compare_samples({name: {"label": own} for name, own in samples.items()}, POOLED)
     return {
-        "destinations": sorted(set(fold.destinations.tolist())),
-        "flights": len(fold.destinations),
-        "values": {name: own.values.tolist() for name, (own, _) in found.items()},
-        "rates": {name: rate for name, (_, rate) in found.items()},
-        "minus_pooled": {
-            d.structure: {"mean": d.difference, "low": d.low, "high": d.high, "verdict": d.verdict}
-            for d in compared
-        },
+        d.structure: {"mean": d.difference, "low": d.low, "high": d.high, "verdict": d.verdict} for d in found
     }
+
+
+def together(samples: list[Sample]) -> Sample:
+    """Return the mean over disjoint folds: what a cluster contributes to it is its part of its own fold's."""
+    values = np.mean([sample.values for sample in samples], axis=0)
+    return Sample(values, np.concatenate([sample.units / len(samples) for sample in samples], axis=1))
 
 
 def measure(chosen: Any, label: str) -> dict[str, Any]:
     """Return the figures of one label."""
-    folds = []
+    folds, samples = [], []
     for number in range(chosen.folds):
-        folds.append(measure_fold(label, number, chosen.seeds, chosen.epochs))
+        fold = fold_of(label, number)
+        trained = {name: sample(fold, name, chosen.seeds, chosen.epochs) for name in STRUCTURES}
+        samples.append({name: own for name, (own, _) in trained.items()})
+        folds.append(
+            {
+                "destinations": sorted(set(fold.destinations.tolist())),
+                "flights": len(fold.destinations),
+                "values": {name: own.values.tolist() for name, own in samples[-1].items()},
+                "rates": {name: rate for name, (_, rate) in trained.items()},
+                "minus_pooled": minus_pooled(samples[-1]),
+            }
+        )
         common.say(chosen, f"{label}, fold {number}: {folds[-1]['minus_pooled']}")
-    found: dict[str, Any] = {}
-    for structure in STRUCTURES:
-        found[structure] = {"mean": float(np.mean([fold["values"][structure] for fold in folds]))}
-        if structure != POOLED:
-            gains = [fold["minus_pooled"][structure]["mean"] for fold in folds]
-            found[structure]["minus_pooled"] = common.paired(gains)
+    overall = {name: together([fold[name] for fold in samples]) for name in STRUCTURES}
+    found: dict[str, Any] = {name: {"mean": float(own.values.mean())} for name, own in overall.items()}
+    for name, difference in minus_pooled(overall).items():
+        found[name]["minus_pooled"] = difference
     return {**found, "folds": folds}
 
 
@@ -138,7 +144,7 @@ def main() -> None:
     parser = common.parser(__doc__)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=2)
-    parser.add_argument("--folds", type=int, default=4, help="at most 4")
+    parser.add_argument("--folds", type=int, default=3, help="at most 3")
     parser.add_argument("--labels", nargs="+", choices=LABELS, default=list(LABELS))
     chosen = parser.parse_args()
     common.start(chosen)

@@ -146,7 +146,7 @@ TABLES: dict[str, tuple[bytes | Change, str]] = {
     "header only": (b"distance,carrier,delay\n", "no rows"),
     "not a table": (bytes(range(256)), "does not have"),
     "a column twice": (b"distance,distance,delay\n1,2,3\n", "distance"),
-    "ragged": (b"distance,delay\n1,2\n1,2,3,4\n" * 30, "cannot be read"),
+    "ragged": (b"distance,delay\n1,2\n1,2,3,4\n" * 30, ".csv' cannot be read"),
     "label missing": (lambda t: t.drop("delay"), "delay"),
     "labels all null": (lambda t: t.with_columns(delay=pl.lit(None, pl.Float64)), "cannot be computed"),
     "labels infinite": (lambda t: t.with_columns(delay=pl.lit(float("inf"))), "every training row"),

@@ -35,8 +35,10 @@ def scan(source: Source) -> pl.LazyFrame:
     return lazy
 
 
-def collect(lazy: pl.LazyFrame, columns: list[str] | None = None) -> pl.DataFrame:
-    """Read these columns of a lazy frame.
+def collect(
+    lazy: pl.LazyFrame, columns: list[str] | None = None, source: Source | None = None
+) -> pl.DataFrame:
+    """Read these columns of a lazy frame; `source` is where it came from, for what errors say.
 
     Raises:
         DataError: if the file turns out to be damaged or of mixed types.
@@ -45,14 +47,14 @@ def collect(lazy: pl.LazyFrame, columns: list[str] | None = None) -> pl.DataFram
         return (lazy if columns is None else lazy.select(columns)).collect()
     except (pl.exceptions.PolarsError, OSError) as error:
         raise DataError(
-            f"The table cannot be read: {_first_line(error)}.",
+            f"{_named(lazy if source is None else source)} cannot be read: {_first_line(error)}.",
             "Check the file, and that each column is of one type.",
         ) from error
 
 
 def read_frame(source: Source) -> pl.DataFrame:
     """Read a whole table."""
-    return collect(scan(source))
+    return collect(scan(source), source=source)
 
 
 def _scan_path(path: Path) -> pl.LazyFrame:

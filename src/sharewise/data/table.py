@@ -85,7 +85,7 @@ class Table:
         lazy = scan(source)
         known = lazy.collect_schema().names()
         roles.check(known)
-        frame = collect(lazy, roles.needed(known))
+        frame = collect(lazy, roles.needed(known), source)
         if not frame.height:
             raise DataError("The table has no rows.", "Check the path, and that the file is not empty.")
         part = split.assign(frame)

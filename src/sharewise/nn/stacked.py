@@ -7,7 +7,7 @@ anywhere.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float
@@ -24,6 +24,10 @@ GATHER_LIMIT = 512
 
 #: Up to this many outputs a copy, rows are innermost in memory: inner loops over few features are slow.
 NARROW = 32
+
+
+def _unchanged(value: Tensor) -> Tensor:
+    return value
 
 
 class StackedLinear(nn.Module):
@@ -50,30 +54,37 @@ class StackedLinear(nn.Module):
         self.weight = nn.Parameter(initial.at("weight").uniform(spread, (out, features), copies))
         self.bias = nn.Parameter(initial.at("bias").uniform(bound, (out,), copies))
 
-    def forward(self, x: Float[Tensor, "*copies rows in"], picks: Picks | None = None) -> Tensor:
+    def forward(
+        self, x: Float[Tensor, "*copies rows in"], picks: Picks | None = None, *, relu: bool = False
+    ) -> Tensor:
         """Apply the copies.
 
         Args:
             x: ``[rows, in]``, which every copy sees, or ``[copies, rows, in]``, each copy its own.
             picks: the copy of each row; x is then ``[rows, in]``.
+            relu: pass the result through a ReLU, in place: large results are slow to copy.
 
         Returns:
             ``[copies, rows, out]``; with picks ``[rows, out]``. A single copy keeps the shape of x.
         """
+        finish = torch.relu_ if relu else _unchanged
         if self.copies == 1:
-            return F.linear(x, self.weight[0], self.bias[0])
+            return finish(F.linear(x, self.weight[0], self.bias[0]))
         if picks is not None:
-            return self._picked(x, picks)
+            return finish(self._picked(x, picks))
         if x.dim() == 2:
-            return self._shared(x)
-        return torch.baddbmm(self.bias.unsqueeze(1), x, self.weight.transpose(1, 2))
+            return self._shared(x, finish)
+        return finish(torch.baddbmm(self.bias.unsqueeze(1), x, self.weight.transpose(1, 2)))
 
-    def _shared(self, x: Float[Tensor, "rows in"]) -> Float[Tensor, "copies rows out"]:
+    def _shared(
+        self, x: Float[Tensor, "rows in"], finish: Callable[[Tensor], Tensor]
+    ) -> Float[Tensor, "copies rows out"]:
+        # Finished before it is seen as copies: autograd copies what is changed through a view.
         weight, bias = self.weight.flatten(0, 1), self.bias.flatten()
         if self.out <= NARROW:
-            flat = torch.addmm(bias.unsqueeze(1), weight, x.t())
+            flat = finish(torch.addmm(bias.unsqueeze(1), weight, x.t()))
             return flat.view(self.copies, self.out, len(x)).transpose(1, 2)
-        return F.linear(x, weight, bias).view(len(x), self.copies, self.out).transpose(0, 1)
+        return finish(F.linear(x, weight, bias)).view(len(x), self.copies, self.out).transpose(0, 1)
 
     def _picked(self, x: Float[Tensor, "rows in"], picks: Picks) -> Float[Tensor, "rows out"]:
         if self.features * self.out <= GATHER_LIMIT:
@@ -119,5 +130,5 @@ class StackedMLP(nn.Module):
     def forward(self, x: Float[Tensor, "*copies rows in"], picks: Picks | None = None) -> Tensor:
         """Apply the layers; shapes as in `StackedLinear.forward`."""
         for layer in self.layers:
-            x = self.dropout(torch.relu_(layer(x, picks)))
+            x = self.dropout(layer(x, picks, relu=True))
         return x

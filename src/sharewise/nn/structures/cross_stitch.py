@@ -38,7 +38,7 @@ class CrossStitch(Sharing):
 
     def forward(self, x: Tensor, picks: Picks | None, z: Tensor | None) -> Tensor:
         for layer, stitch in zip(self.layers, self.stitches, strict=True):
-            x = self.dropout(torch.relu_(layer(x)))
+            x = self.dropout(layer(x, relu=True))
             x = (stitch @ x.flatten(1)).view(x.shape)
         return x if picks is None else pick(x, picks)
 

@@ -40,6 +40,6 @@ class MTAN(Sharing):
             seen = read(x, picks)
             if i:
                 seen = seen + self.carry[i - 1](attended, picks)
-            x = self.dropout(torch.relu_(shared(x)))
+            x = self.dropout(shared(x, relu=True))
             attended = torch.sigmoid(mask(torch.relu(seen), picks)) * x
         return attended
