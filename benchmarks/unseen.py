@@ -14,7 +14,7 @@ learning rates with the first seed and keeps the one that is better on the valid
 Intervals are those of `sharewise.compare`: over seeds, and over held-out destinations as clusters of rows.
 Over all folds together, a seed's value is its mean over folds, and the clusters are all destinations.
 
-Figures: `<label>.<structure>` with `mean` (over folds and seeds) and `minus_pooled` (mean, low, high, verdict);
+Figures: `<label>.<structure>` with `mean` (over folds and seeds) and `minus_pooled` (with interval, verdict);
 `<label>.folds` holds every fold's destinations, values and intervals.
 """
 
