@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import os
-import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -13,19 +12,14 @@ import pytest
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
 
-def load() -> ModuleType:
-    path = Path(__file__).parents[2] / "benchmarks" / "crash.py"
-    spec = importlib.util.spec_from_file_location("crash", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["crash"] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+@pytest.fixture
+def crash_module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
+    return importlib.import_module("crash")
 
 
-def test_kills_damage_and_full_disks_lose_nothing(tmp_path: Path) -> None:
-    crash = load().Crash(tmp_path, seed=int.from_bytes(b"crash"))
+def test_kills_damage_and_full_disks_lose_nothing(tmp_path: Path, crash_module: ModuleType) -> None:
+    crash = crash_module.Crash(tmp_path, seed=int.from_bytes(b"crash"))
     crash.kill(6)
     crash.damage(20)
     crash.fill(every=40)
