@@ -168,7 +168,7 @@ class Crash:
         *_, before, newest = sorted(folder.glob("step-*"))
         self._damage_one(list(newest.iterdir()), faults.DAMAGES[number % 3])
         identity = fingerprint(
-            victim.make_model(self._data), self._data, victim.OPTIONS, victim.Remembering()
+            victim.make_model(self._data), self._data, victim.OPTIONS, victim.make_balanced(self._data)
         )
         saved = Checkpoints(folder, identity).newest()
         return saved is not None and saved.values == (before / "state.json").read_bytes()

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 import common
-from sharewise.balance import Equal, backward
+from sharewise.balance import Ask, make_balancer
 from sharewise.data import Batch
 from sharewise.nn import ModelOptions, MultiTaskModel
 from sharewise.streams import stream
@@ -58,7 +58,7 @@ def make_step(structure: str, count: int) -> Callable[[], None]:
         ModelOptions(sharing=structure, hidden=(128, 64), descriptor="index"),
     )
     optimizer = make_optimizer(model.parameter_groups(), TrainOptions())
-    rows, objective, weighting = make_rows(count), Objective(tasks), Equal()
+    rows, objective, balancer = make_rows(count), Objective(tasks), make_balancer(tasks)
     chance = stream(0, "batches", count)
 
     def step() -> None:
@@ -67,7 +67,7 @@ def make_step(structure: str, count: int) -> Callable[[], None]:
         weights = objective.weigh(batch)
         outputs = model(batch.inputs, batch.task)
         losses = objective.sums(outputs, batch, weights) * weights.factors
-        backward(losses, model.penalty(), weighting)
+        balancer.step(Ask(losses, model.penalty()))
         optimizer.step()
 
     return step

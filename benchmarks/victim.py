@@ -2,41 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from sharewise import files
-from sharewise.balance import Weighting
+from sharewise.balance import Balancer, make_balancer
 from sharewise.data.batches import Batch
 from sharewise.nn import ModelOptions, MultiTaskModel
 from sharewise.tasks import InputSpec, Task, TaskSet
 from sharewise.train import Run, TrainOptions, fit
 
 OPTIONS = TrainOptions(
-    epochs=3, batch_size=32, evals_per_epoch=2, checkpoint_every=1, precision="fp32", device="cpu"
+    epochs=3, batch_size=32, evals_per_epoch=2, checkpoint_every=1, precision="fp32", device="cpu", diagnose=2
 )
-
-
-class Remembering(Weighting):
-    """Weights by how a loss moved against its running mean: a balancer with a memory to resume."""
-
-    def __init__(self) -> None:
-        self.mean = torch.zeros(0)
-
-    def __call__(self, losses: Tensor) -> Tensor:
-        mean = self.mean if len(self.mean) else losses.clone()
-        self.mean = 0.9 * mean + 0.1 * losses
-        return torch.softmax(losses / self.mean, dim=0) * len(losses)
-
-    def state_dict(self) -> dict[str, Tensor]:
-        return {"mean": self.mean}
-
-    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        self.mean = state["mean"]
 
 
 @dataclass(frozen=True)
@@ -72,9 +52,14 @@ def make_model(data: Data) -> MultiTaskModel:
     return MultiTaskModel(data.tasks, inputs, options, seed=0)
 
 
+def make_balanced(data: Data) -> Balancer:
+    """Return the balancer: its weights depend on all gradients so far."""
+    return make_balancer(data.tasks, "gradvac")
+
+
 def train(data: Data, folder: Path) -> None:
     """Run the training, or go on with it."""
-    fit(make_model(data), data, OPTIONS, weighting=Remembering(), folder=folder)
+    fit(make_model(data), data, OPTIONS, balancer=make_balanced(data), folder=folder)
 
 
 def outcome(folder: Path) -> dict[str, str]:

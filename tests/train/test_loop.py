@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from train_stubs import TASKS, Data, Net, disjoint, joint, make
 
-from sharewise.balance import Fixed
+from sharewise.balance import make_balancer
 from sharewise.errors import CheckpointError, DataError, DivergedError
 from sharewise.tasks import Task, TaskSet
 from sharewise.train import Progress, Run, TrainOptions, evaluate, fit, fit_constant
@@ -93,7 +93,8 @@ def test_scaling_the_losses_of_a_task_changes_its_weight_only() -> None:
     one, two = Net(TASKS, dropout=0.0), Net(TASKS, dropout=0.0)
     fit(one, Data(tasks, make().train, make().valid), replace(OPTIONS, patience=None, epochs=1))
     data = Data(TASKS.replace(weight=[1.0] * 5), make().train, make().valid)
-    fit(two, data, replace(OPTIONS, patience=None, epochs=1), weighting=Fixed([0.0, 1.0, 0.0, 0.0, 0.0]))
+    balancer = make_balancer(TASKS, "fixed", weights=[0.0, 1.0, 0.0, 0.0, 0.0])
+    fit(two, data, replace(OPTIONS, patience=None, epochs=1), balancer=balancer)
     assert torch.allclose(weights_of(one), weights_of(two), atol=1e-6)
 
 

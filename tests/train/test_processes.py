@@ -51,12 +51,15 @@ def start(folder: Path, processes: int) -> None:
 def test_two_processes_give_the_result_of_one(tmp_path: Path) -> None:
     two_processes.main(tmp_path / "one")
     start(tmp_path / "two", 2)
-    for shape in ("joint", "disjoint"):
+    for shape in ("disjoint", *(f"joint/{method}" for method in two_processes.METHODS)):
         one, two = Run.open(tmp_path / "one" / shape), Run.open(tmp_path / "two" / shape)
         expected = one.weights()
         for name, value in two.weights().items():
             assert torch.allclose(value, expected[name], atol=1e-5, rtol=1e-4), (shape, name)
         for here, there in zip(one.history(), two.history(), strict=True):
             assert here["step"] == there["step"]
+            if "conflict" in here:
+                conflicts = (torch.tensor(record["conflict"]["cosines"]) for record in (here, there))
+                assert torch.allclose(*conflicts, atol=1e-4), shape
             assert here["score"] == pytest.approx(there["score"], abs=1e-5)
             assert here["train"] == pytest.approx(there["train"], abs=1e-4)

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
 from train_stubs import TASKS, Net, make
 
 from sharewise import files
-from sharewise.balance import Fixed, Weighting
+from sharewise.balance import Balancer, make_balancer
 from sharewise.errors import CheckpointError
 from sharewise.train import Progress, Run, TrainOptions, fit
 
@@ -34,21 +32,9 @@ DATA = make(130)
 STEPS = 10
 
 
-class Memory(Weighting):
-    """Weights that depend on all losses so far."""
-
-    def __init__(self) -> None:
-        self.sums = torch.zeros(len(TASKS))
-
-    def __call__(self, losses: Tensor) -> Tensor:
-        self.sums = self.sums + losses
-        return 1 / (1 + self.sums)
-
-    def state_dict(self) -> dict[str, Tensor]:
-        return {"sums": self.sums}
-
-    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        self.sums = state["sums"]
+def memory() -> Balancer:
+    """Weights that depend on all gradients so far."""
+    return make_balancer(TASKS, "gradvac", beta=0.3, every=2)
 
 
 class Stopped(Exception):
@@ -71,7 +57,7 @@ def train(
     folder: Path, options: TrainOptions = OPTIONS, progress: Progress | None = None, seed: int = 0
 ) -> Net:
     model = Net(TASKS, seed=seed)
-    fit(model, DATA, options, weighting=Memory(), folder=folder, progress=progress)
+    fit(model, DATA, options, balancer=memory(), folder=folder, progress=progress)
     return model
 
 
@@ -180,9 +166,15 @@ def test_checkpoints_of_another_configuration_are_refused(copied: Path) -> None:
     with pytest.raises(CheckpointError, match="another configuration"):
         train(copied, seed=1)
     with pytest.raises(CheckpointError, match="another configuration"):
-        fit(Net(TASKS), DATA, OPTIONS, weighting=Fixed([1.0] * 5), folder=copied)
+        fit(
+            Net(TASKS),
+            DATA,
+            OPTIONS,
+            balancer=make_balancer(TASKS, "fixed", weights=[1.0] * 5),
+            folder=copied,
+        )
     with pytest.raises(CheckpointError, match="another configuration"):
-        fit(Net(TASKS), make(131), OPTIONS, weighting=Memory(), folder=copied)
+        fit(Net(TASKS), make(131), OPTIONS, balancer=memory(), folder=copied)
 
 
 def test_checkpoints_of_another_version_are_refused(copied: Path) -> None:

@@ -42,6 +42,12 @@ class Net(nn.Module):
     def penalty(self) -> Tensor:
         return 1e-3 * self.head.weight.square().sum()
 
+    def shared_parameters(self) -> list[nn.Parameter]:
+        return list(self.body.parameters())
+
+    def own_parameters(self) -> list[nn.Parameter]:
+        return [p for name, p in self.named_parameters() if not name.startswith("body")]
+
     def parameter_groups(self) -> list[dict[str, Any]]:
         return [
             {"params": list(self.body.parameters()), "lr_factor": 1.0, "decay": True},

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import torch
-from torch import Tensor
 from train_stubs import TASKS, Data, disjoint, joint
 
-from sharewise.balance import Weighting
+from sharewise.balance import make_balancer
 from sharewise.nn import ModelOptions, MultiTaskModel
 from sharewise.tasks import InputSpec
 from sharewise.train import TrainOptions, fit
@@ -22,14 +20,16 @@ OPTIONS = TrainOptions(
 )
 
 
-class Relative(Weighting):
-    """Weights that depend on the losses of the whole batch."""
-
-    def __call__(self, losses: Tensor) -> Tensor:
-        return 2.0 * losses / losses.sum()
-
-    def state_dict(self) -> Mapping[str, Tensor]:  # type: ignore[override]
-        return {}
+#: Of each sort of method: by what it looks at, by engine, with and without a memory.
+METHODS = {
+    "dwa": {"temperature": 0.5},
+    "famo": {"rate": 0.1},
+    "upgrad": {"engine": "ghost"},
+    "gradvac": {"engine": "exact"},
+    "nash_mtl": {"engine": "last_shared", "every": 2},
+    "excess_mtl": {"engine": "exact"},
+    "modo": {},
+}
 
 
 def main(folder: Path) -> None:
@@ -45,13 +45,14 @@ def main(folder: Path) -> None:
         members=2,
     )
     inputs = InputSpec(bins=((-1.0, 0.0, 1.0),) * 5)
-    fit(
-        MultiTaskModel(TASKS, inputs, options),
-        Data(TASKS, joint(65), joint(31, 1)),
-        OPTIONS,
-        weighting=Relative(),
-        folder=folder / "joint",
-    )
+    for method, how in METHODS.items():
+        fit(
+            MultiTaskModel(TASKS, inputs, options),
+            Data(TASKS, joint(65), joint(31, 1)),
+            replace(OPTIONS, diagnose=2, epochs=2),
+            balancer=make_balancer(TASKS, method, **how),
+            folder=folder / "joint" / method,
+        )
     fit(
         MultiTaskModel(TASKS, inputs, replace(options, tower=())),
         Data(TASKS, disjoint(65), disjoint(31, 1)),

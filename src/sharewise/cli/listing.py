@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from typing import Any, get_type_hints
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
-from sharewise.balance import METHODS
+from sharewise.balance import METHOD_CLASSES
 from sharewise.data import SCHEMES, catalog
 from sharewise.nn import STRUCTURES
 from sharewise.tasks.kinds import KINDS
@@ -33,7 +33,7 @@ def run_list() -> None:
         "kinds: kind in [[tasks]]": _first_lines(KINDS),
         "catalog: source in [data]": {name: catalog.summarise(name) for name in catalog.names()},
         "samplers: sampling in [train]": SAMPLERS,
-        "balancing: method in [balance]": _first_lines(_made_by(METHODS)),
+        "balancing: method in [balance]": _first_lines(METHOD_CLASSES),
     }
     for title, names in sections.items():
         console.print(_grid(title, names))
@@ -49,11 +49,6 @@ def _grid(title: str, names: Mapping[str, str]) -> Grid:
     for name, line in names.items():
         grid.add_row(name, line)
     return grid
-
-
-def _made_by(factories: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the classes that factories are annotated to return: they say what a method is."""
-    return {name: get_type_hints(factory)["return"] for name, factory in factories.items()}
 
 
 def _first_lines(table: Mapping[str, Any]) -> dict[str, str]:

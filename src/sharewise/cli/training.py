@@ -35,8 +35,8 @@ def train_into(prepared: Prepared, out: Path) -> dict[str, Any]:
         return dict(done.read_json(METRICS))
     config, table = prepared
     model = MultiTaskModel(table.tasks, table.schema.inputs, config.model, seed=config.train.seed)
-    weighting = config.balance.build(table.tasks)
-    result = fit(model, table, config.train, weighting=weighting, folder=out, progress=RichProgress())
+    balancer = config.balance.build(table.tasks)
+    result = fit(model, table, config.train, balancer=balancer, folder=out, progress=RichProgress())
     evidence = _evidence(model, result, prepared)
     if first_process():
         _seal(Run.create(out), prepared, model, evidence)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
-from sharewise.balance import METHODS, Weighting, make_weighting
+from sharewise.balance import ENGINES, METHODS, Balancer, make_balancer, options_of
 from sharewise.config.options import Section, checked, mistake
 from sharewise.data import ColumnSplit, Features, FractionSplit, GroupSplit, Split, TimeSplit
 from sharewise.errors import ConfigError, SharewiseError, nearest
@@ -142,29 +141,43 @@ class BalanceConfig(Section):
 
     Attributes:
         method: a name of `sharewise list`; its own arguments are keys beside it, such as ``weights``.
+        engine: how gradients are compared, for methods that ask for them: "ghost", "last_shared" or "exact".
+        every: steps between two looks at the gradients; the weights are kept in between.
+        precision: in which they are compared: "fp32", "bf16", or "auto": bf16 where the hardware gains by it.
     """
 
     model_config = ConfigDict(extra="allow")
 
     method: str = "equal"
+    engine: str = "ghost"
+    every: int = Field(default=1, ge=1)
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
 
     @model_validator(mode="after")
     def _check(self) -> BalanceConfig:
         if self.method not in METHODS:
             error = ConfigError(f"Method '{self.method}' is unknown.", nearest(self.method, tuple(METHODS)))
             raise mistake(error)
-        known = list(inspect.signature(METHODS[self.method]).parameters)[1:]
+        if self.engine not in ENGINES:
+            raise mistake(
+                ConfigError(f"Engine '{self.engine}' is unknown.", nearest(self.engine, tuple(ENGINES)))
+            )
+        known = list(options_of(self.method))
         for key in self.model_extra or {}:
             if key not in known:
                 error = ConfigError(
-                    f"Method '{self.method}' takes no '{key}'.", nearest(key, [*known, "method"])
+                    f"Method '{self.method}' takes no '{key}'.",
+                    nearest(key, [*known, "method", "engine", "every", "precision"]),
                 )
                 raise mistake(error)
         return self
 
-    def build(self, tasks: TaskSet) -> Weighting:
-        """Return the weighting for these tasks."""
-        return make_weighting(self.method, tasks, **(self.model_extra or {}))
+    def build(self, tasks: TaskSet) -> Balancer:
+        """Return the balancer for these tasks."""
+        options = self.model_extra or {}
+        return make_balancer(
+            tasks, self.method, engine=self.engine, every=self.every, precision=self.precision, **options
+        )
 
 
 class StudyConfig(Section):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import cast
 
 import torch
@@ -93,6 +93,7 @@ class Heads(nn.Module):
     ) -> None:
         super().__init__()
         self.members, self.width = options.members, tasks.width
+        self.each_tower = not per_kind or len(tasks) == 1
         towers = ("",) if per_kind else tasks.names
         at = initial.at("tower")
         self.tower = StackedMLP(features, options.tower, towers, at, options.dropout)
@@ -107,6 +108,14 @@ class Heads(nn.Module):
                 group_of[task], slot_of[task] = g, 0 if per_kind else slot
         self.register_buffer("group_of", torch.tensor(group_of), persistent=False)
         self.register_buffer("slot_of", torch.tensor(slot_of), persistent=False)
+
+    def own_parameters(self) -> Iterator[nn.Parameter]:
+        """Yield the parameters whose every entry is one task's alone."""
+        for group in self._groups():
+            if group.each == len(group.group.index):
+                yield from group.parameters()
+        if self.each_tower:
+            yield from self.tower.parameters()
 
     def forward(self, x: Tensor, picks: Picks | None = None) -> Tensor:
         """Return outputs.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import chain
 from typing import Any, cast
 
 import torch
@@ -161,6 +162,20 @@ class MultiTaskModel(nn.Module):
         found = self.sharing.gate_weights(x, picks and picks.repeat(self.options.members))
         self.train(was_training)
         return found
+
+    def own_parameters(self) -> list[nn.Parameter]:
+        """Return the trained parameters whose every entry is one task's alone: heads, towers, own gates."""
+        parts = [self.heads.own_parameters(), self.sharing.own_parameters()]
+        traits = self.sharing.traits
+        if not (traits.shares_encoder or traits.reads_all):
+            parts.append(self.encoder.parameters())
+            parts.append(iter(()) if self.members is None else self.members.parameters())
+        return [p for p in chain(*parts) if p.requires_grad]
+
+    def shared_parameters(self) -> list[nn.Parameter]:
+        """Return the trained parameters that several tasks read: what balancing weighs."""
+        own = {id(p) for p in self.own_parameters()}
+        return [p for p in self.parameters() if p.requires_grad and id(p) not in own]
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Return groups ``{"params", "lr_factor", "decay"}`` for an optimizer.

@@ -89,6 +89,10 @@ class Sharing(nn.Module, ABC):
         """Return what is added to the loss, after a forward pass; None for nothing."""
         return None
 
+    def own_parameters(self) -> Iterator[nn.Parameter]:
+        """Yield the parameters whose every entry is one task's alone; balancing leaves them to their task."""
+        return iter(())
+
     def route_parameters(self) -> Iterator[nn.Parameter]:
         """Yield the parameters of gates, which may learn at a rate of their own."""
         return iter(())

@@ -16,7 +16,7 @@ import safetensors.torch
 import torch
 
 from sharewise import files
-from sharewise.balance import make_weighting
+from sharewise.balance import make_balancer
 from sharewise.data.batches import Batch
 from sharewise.errors import CheckpointError, DivergedError
 from sharewise.nn import MultiTaskModel
@@ -63,10 +63,9 @@ def train_trial(
     if done is not None:
         return done
     model = build(trial, data)
-    options = dict(trial.balance)
-    weighting = make_weighting(options.pop("method"), data.tasks, **options)
+    balancer = make_balancer(data.tasks, **trial.balance)
     try:
-        result = fit(model, data, trial.train, weighting=weighting, folder=folder, progress=_Steps(steps))
+        result = fit(model, data, trial.train, balancer=balancer, folder=folder, progress=_Steps(steps))
     except DivergedError as error:
         return {"diverged": error.problem}
     values = {

@@ -4,7 +4,8 @@ A suite is a table of named checks that raise AssertionError, and a function tha
 in the package imports this one, and nothing here depends on a test framework.
 """
 
+from sharewise.testing.gradients import GRADIENT_CHECKS
 from sharewise.testing.structures import CASE_CHECKS, STRUCTURE_CHECKS, check_structure, structure_cases
 from sharewise.testing.toys import Case
 
-__all__ = ["CASE_CHECKS", "STRUCTURE_CHECKS", "Case", "check_structure", "structure_cases"]
+__all__ = ["CASE_CHECKS", "GRADIENT_CHECKS", "STRUCTURE_CHECKS", "Case", "check_structure", "structure_cases"]

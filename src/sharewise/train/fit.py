@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from sharewise import files
-from sharewise.balance import Equal, Weighting
+from sharewise.balance import Balancer, Conflict, make_balancer
 from sharewise.errors import DataError
 from sharewise.nn import MultiTaskModel
 from sharewise.train.devices import choose_device
@@ -28,7 +28,7 @@ def fit(
     data: Splits,
     options: TrainOptions = TrainOptions(),
     *,
-    weighting: Weighting | None = None,
+    balancer: Balancer | None = None,
     folder: str | Path | None = None,
     progress: Progress | None = None,
 ) -> FitResult:
@@ -40,7 +40,7 @@ def fit(
         model: for the tasks and inputs of `data`.
         data: a `Table`, or anything with `tasks`, `train`, `valid` and `digest()`.
         options: how to train.
-        weighting: how tasks are balanced; `Equal` by default.
+        balancer: how tasks are balanced, made by `make_balancer` for this run; equal weights by default.
         folder: where checkpoints, log and weights go. If it holds checkpoints of the same run, that goes on,
             bit for bit as if it had never stopped; a finished one returns at once.
         progress: told of the run's course; silent by default.
@@ -54,11 +54,11 @@ def fit(
     if not len(data.train):
         raise DataError("The training split has no rows.", "Choose another split.")
     processes = connect(choose_device(options.device))
-    weighting = Equal() if weighting is None else weighting
+    balancer = make_balancer(data.tasks) if balancer is None else balancer
     where = None if folder is None else Path(folder)
-    identity = fingerprint(model, data, options, weighting) if where else ""
+    identity = fingerprint(model, data, options, balancer) if where else ""
     keeper = Keeper(where, identity, progress or Progress(), processes)
-    state = _start(model.to(processes.device), data, options, weighting)
+    state = _start(model.to(processes.device), data, options, balancer)
     try:
         keeper.resume(state)
         loop = Loop(model, state, data, options, processes, keeper)
@@ -72,22 +72,24 @@ def fit(
     return _result(loop, keeper)
 
 
-def fingerprint(model: nn.Module, data: Splits, options: TrainOptions, weighting: Weighting) -> str:
+def fingerprint(model: nn.Module, data: Splits, options: TrainOptions, balancer: Balancer) -> str:
     """Return a SHA-256 over all that decides a run: table, tasks, options, initial weights, balancing."""
     parts = [
         files.to_json({"tasks": data.tasks.to_dict(), "data": data.digest(), "options": options.to_dict()}),
-        type(weighting).__name__.encode(),
-        safetensors.torch.save(plain(weighting.state_dict())),
+        files.to_json(balancer.describe()),
+        safetensors.torch.save(plain(balancer.state_dict())),
         safetensors.torch.save(plain(model.state_dict())),
     ]
     return files.sha256("".join(files.sha256(part) for part in parts).encode())
 
 
-def _start(model: MultiTaskModel, data: Splits, options: TrainOptions, weighting: Weighting) -> RunState:
+def _start(model: MultiTaskModel, data: Splits, options: TrainOptions, balancer: Balancer) -> RunState:
     device = next(model.parameters()).device
     exact = torch.float32 if device.type == "mps" else torch.float64
     running = torch.zeros(2, len(data.tasks), dtype=exact, device=device)
-    return RunState(model, make_optimizer(model.parameter_groups(), options), weighting, running)
+    return RunState(
+        model, make_optimizer(model.parameter_groups(), options), balancer, running, Conflict(len(data.tasks))
+    )
 
 
 def _own_chance(device: torch.device) -> AbstractContextManager[None]:

@@ -14,7 +14,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from sharewise.balance import backward
+from sharewise.balance import Ask, Halves, Needs, Step
+from sharewise.balance.engines.forward import derivative
 from sharewise.data.batches import Batch
 from sharewise.data.sampling import BatchSource
 from sharewise.nn import MultiTaskModel
@@ -78,7 +79,10 @@ class Loop:
         self._task_weights = data.tasks.weights.to(self._device)
         self._objective = Objective(data.tasks, self._device)
         self._watch = Watch(data.tasks, self._device)
+        gains = choose_precision("auto", self._device, model) == "bf16"
+        self._fast_bf16 = gains and self._precision == "fp32"
         self._parameters = [p for p in model.parameters() if p.requires_grad]
+        self._shared, self._own_parameters = model.shared_parameters(), model.own_parameters()
         self._source = make_source(data.train, options)
         self._steps = options.epochs * -(-len(self._source) // options.accumulate)
         self._rate = -1.0
@@ -110,10 +114,11 @@ class Loop:
 
     def _step(self, group: Group) -> None:
         step = self.state.cursor.step
-        seed_chance(self._device, derive_seed(self._options.seed, "step", step))
         self._set_rate(step)
         self.state.optimizer.zero_grad()
-        measured = [self._backward(rows, draws, 1.0 / len(group)) for rows, draws in group]
+        measured = [
+            self._backward(place, rows, draws, 1.0 / len(group)) for place, (rows, draws) in enumerate(group)
+        ]
         sums = measured[0] if len(measured) == 1 else torch.stack(measured).sum(0)
         sums = self._processes.sum_gradients(self._parameters, sums)
         self.state.running[0] += sums[:-1]
@@ -121,6 +126,7 @@ class Loop:
         if self._options.clip is not None:
             torch.nn.utils.clip_grad_norm_(self._parameters, self._options.clip)
         self.state.optimizer.step()
+        self._look_back(group)
         self._keeper.step(sum(len(rows) for rows, _ in group))
 
     def _set_rate(self, step: int) -> None:
@@ -131,22 +137,91 @@ class Loop:
             for group in self.state.optimizer.param_groups:
                 group["lr"] = rate * group["lr_factor"]
 
-    def _backward(self, rows: Tensor, draws: int, share: float) -> Tensor:
+    def _seed(self, place: int) -> None:
+        """Let what the batch at this place of the step draws depend on the step and the place alone."""
+        step = self.state.cursor.step
+        names = ("step", step, place) if place else ("step", step)
+        seed_chance(self._device, derive_seed(self._options.seed, *names))
+
+    def _backward(self, place: int, rows: Tensor, draws: int, share: float) -> Tensor:
         """Add one batch's gradients; return the tasks' sums of losses and, last, what was differentiated."""
         batch = fetch(self._train, rows, self._device, draws)
         weights = self._objective.weigh(batch)
         self.state.running[1] += weights.totals
-        batch, weights = self._own(batch, weights)
-        with autocast(self._device, self._precision), self._processes.shard(len(rows)):
-            outputs = self._model(batch.inputs, batch.task, batch.descriptor)
-            penalty = self._model.penalty()
-        sums = self._objective.sums(outputs, batch, weights)
-        losses = sums * (weights.factors * self._task_weights)
-        measured = self._measured(losses)
+        every = self._options.diagnose
+        look = bool(every) and self.state.cursor.step % every == 0
+        halved = self.state.balancer.halved and len(batch) > 1
+        sums, step = (self._in_halves if halved else self._whole)(place, batch, weights, share, look)
+        if look and step.gramian is not None:
+            self.state.conflict.see(step.gramian, step.weights)
+        return torch.cat([sums.detach(), step.total.view(1)])
+
+    def _whole(
+        self, place: int, batch: Batch, weights: RowWeights, share: float, look: bool
+    ) -> tuple[Tensor, Step]:
+        def losses() -> tuple[Tensor, Tensor]:
+            self._seed(place)
+            return self._losses(batch, weights)
+
+        sums, found = losses()
+        ask = self._ask(found, weights, share, look)
+        ask = replace(ask, again=lambda: losses()[1], fast_bf16=self._fast_bf16)
+        return sums, self.state.balancer.step(ask)
+
+    def _in_halves(
+        self, place: int, batch: Batch, weights: RowWeights, share: float, look: bool
+    ) -> tuple[Tensor, Step]:
+        halves = [slice(0, len(batch) // 2), slice(len(batch) // 2, len(batch))]
+        (rows, own), (others, theirs) = [(part(batch, half), weights.part(half)) for half in halves]
+
+        def losses() -> tuple[Tensor, Tensor]:
+            self._seed(place)
+            return self._losses(rows, own)
+
+        def along(direction: Sequence[Tensor]) -> Tensor:
+            return derivative(self._model, lambda: losses()[1], self._shared, direction)
+
+        sums, first = losses()
+        more, second = self._losses(others, theirs)
+        ask = self._ask(first + second, weights, share, look)
+        return sums + more, self.state.balancer.step_in_halves(Halves(ask, first, second, along))
+
+    def _ask(self, losses: Tensor, weights: RowWeights, share: float, look: bool) -> Ask:
+        penalty = self._model.penalty()
         if self._processes.size > 1:  # all add the same one
             penalty = penalty / self._processes.size
-        total = backward(losses, penalty, self.state.weighting, measured=measured, share=share)
-        return torch.cat([sums.detach(), total.view(1)])
+        return Ask(
+            losses,
+            penalty,
+            self._shared,
+            self._own_parameters,
+            measured=self._measured(losses),
+            share=share,
+            present=weights.totals > 0,
+            reduce=self._processes.sum if self._processes.size > 1 else None,
+            look=look,
+        )
+
+    def _losses(self, batch: Batch, weights: RowWeights) -> tuple[Tensor, Tensor]:
+        """Return this process's part of the tasks' sums of losses, and of the losses that are balanced."""
+        rows = len(batch)
+        batch, weights = self._own(batch, weights)
+        with autocast(self._device, self._precision), self._processes.shard(rows):
+            outputs = self._model(batch.inputs, batch.task, batch.descriptor)
+        sums = self._objective.sums(outputs, batch, weights)
+        return sums, sums * (weights.factors * self._task_weights)
+
+    @torch.no_grad()
+    def _look_back(self, group: Group) -> None:
+        """Tell methods that ask what the step did to the losses of its last batch: same rows, same chance."""
+        weighting = self.state.balancer.weighting
+        if not weighting.looks_back:
+            return
+        rows, draws = group[-1]
+        batch = fetch(self._train, rows, self._device, draws)
+        self._seed(len(group) - 1)
+        losses = self._losses(batch, self._objective.weigh(batch))[1]
+        weighting.look_back(self._processes.sum(losses))
 
     def _own(self, batch: Batch, weights: RowWeights) -> tuple[Batch, RowWeights]:
         size = self._processes.size
@@ -158,7 +233,7 @@ class Loop:
         return part(batch, here), weights.part(here)
 
     def _measured(self, losses: Tensor) -> Tensor | None:
-        if self._processes.size == 1 or not self.state.weighting.uses_losses:
+        if self._processes.size == 1 or self.state.balancer.weighting.needs is Needs.NOTHING:
             return None
         return self._processes.sum(losses.detach())
 
@@ -168,6 +243,8 @@ class Loop:
         due = after * options.evals_per_epoch // length > before * options.evals_per_epoch // length
         cursor.step += 1
         cursor.epoch, cursor.batch = (cursor.epoch + 1, 0) if after >= length else (cursor.epoch, after)
+        if cursor.batch == 0:
+            self.state.balancer.weighting.end_epoch()
         if due:
             self._evaluate()
         if due or (options.checkpoint_every and cursor.step % options.checkpoint_every == 0):
@@ -181,6 +258,7 @@ class Loop:
         self._judge(score)
         self._keeper.evaluated(self._record(losses, score))
         self.state.running.zero_()
+        self.state.conflict.clear()
 
     def _validate(self) -> Tensor:
         here = self._processes.part(len(self._valid))
@@ -204,7 +282,9 @@ class Loop:
 
     def _record(self, losses: Tensor, score: float) -> dict[str, Any]:
         cursor, running = self.state.cursor, self.state.running
+        conflict = self.state.conflict.record(self._tasks.names)
         return {
+            **({} if conflict is None else {"conflict": conflict}),
             "step": cursor.step,
             "epoch": cursor.epoch + cursor.batch / len(self._source),
             "learning_rate": self._rate,

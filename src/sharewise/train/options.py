@@ -33,6 +33,7 @@ class TrainOptions:
         sampling: "shuffle", or for disjoint data "uniform", "proportional", "temperature", "round_robin".
         temperature: of the sampler of that name.
         tasks_per_batch: drawn by samplers that draw tasks first.
+        diagnose: steps between two looks at how the tasks' gradients agree, for the log; 0 for none.
 
     Raises:
         ConfigError: for a value that cannot be used.
@@ -55,11 +56,12 @@ class TrainOptions:
     sampling: str = "shuffle"
     temperature: float = 1.0
     tasks_per_batch: int = 8
+    diagnose: int = 0
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "accumulate", "evals_per_epoch", "tasks_per_batch"):
             self._need(name, getattr(self, name) >= 1, "a whole number from 1 on")
-        for name in ("warmup", "checkpoint_every", "weight_decay"):
+        for name in ("warmup", "checkpoint_every", "weight_decay", "diagnose"):
             self._need(name, 0 <= getattr(self, name) < float("inf"), "a number from 0 on")
         for name in ("learning_rate", "temperature"):
             self._need(name, 0 < getattr(self, name) < float("inf"), "a positive number")

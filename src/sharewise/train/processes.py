@@ -107,6 +107,12 @@ class _Sum(torch.autograd.Function):
         dist.all_reduce(summed)
         return summed
 
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor) -> Tensor:
+        summed = tangent.clone()
+        dist.all_reduce(summed)
+        return summed
+
 
 def connect(device: torch.device) -> Processes:
     """Return this process among those that torchrun started; alone without torchrun.

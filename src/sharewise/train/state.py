@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sharewise.balance import Weighting
+from sharewise.balance import Balancer, Conflict
 
 
 @dataclass
@@ -43,16 +43,18 @@ class RunState:
     """A run's live parts.
 
     Attributes:
-        model, optimizer, weighting: with states of their own.
+        model, optimizer, balancer: with states of their own.
         running: `[2, tasks]` sums of losses and of weights since the last record of the log.
+        conflict: what was seen of the gradients since then.
         cursor: where the run is.
         best: the weights of the best evaluation; None before it.
     """
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
-    weighting: Weighting
+    balancer: Balancer
     running: Tensor
+    conflict: Conflict
     cursor: Cursor = field(default_factory=Cursor)
     best: dict[str, Tensor] | None = None
 
@@ -73,7 +75,8 @@ class RunState:
             "model": self.model.state_dict(),
             "best": best,
             "optimizer": _flatten(self.optimizer),
-            "weighting": self.weighting.state_dict(),
+            "balancer": self.balancer.state_dict(),
+            "conflict": self.conflict.state_dict(),
             "run": {"running": self.running},
         }
         return plain({f"{part}.{name}": v for part, values in parts.items() for name, v in values.items()})
@@ -87,7 +90,8 @@ class RunState:
         self.cursor = Cursor(**values)
         self.model.load_state_dict(_part(tensors, "model"))
         _unflatten(self.optimizer, _part(tensors, "optimizer"))
-        self.weighting.load_state_dict(_part(tensors, "weighting"))
+        self.balancer.load_state_dict(_part(tensors, "balancer"))
+        self.conflict.load_state_dict(_part(tensors, "conflict"))
         self.running.copy_(tensors["run.running"])
         if self.cursor.best_score is None:
             self.best = None

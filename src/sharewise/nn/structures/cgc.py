@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import ClassVar
 
 import torch
@@ -82,6 +83,9 @@ class CGC(Sharing):
             return level.mix(_joint(gates), level.own_experts(x), level.shared_experts(x))
         first = mix(gates[:, : level.own], level.picked_experts(x, picks))
         return first + mix(gates[:, level.own :], level.shared_experts(x))
+
+    def own_parameters(self) -> Iterator[nn.Parameter]:
+        return chain(self.level.specific.parameters(), self.level.gate.parameters())
 
     def gate_weights(self, x: Tensor, picks: Picks | None) -> Tensor:
         return unmasked(mean_gates(self.level.gate(x, picks), self.tasks, picks), self.level.own)

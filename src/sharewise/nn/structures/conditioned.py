@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 import torch
@@ -37,6 +38,10 @@ class Conditioned(Sharing):
                 self.conditions[str(i)] = condition(setting.tasks, setting.size, features, out, place)
         self.dropout = Dropout(options.dropout)
         self.width = sizes[-1]
+
+    def own_parameters(self) -> Iterator[nn.Parameter]:
+        tables = (module for module in self.modules() if isinstance(module, conditioning.Project))
+        return (table.table for table in tables if table.by_index)
 
     def forward(self, x: Tensor, picks: Picks | None, z: Tensor | None) -> Tensor:
         for i, layer in enumerate(self.layers):

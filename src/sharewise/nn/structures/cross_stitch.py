@@ -42,6 +42,9 @@ class CrossStitch(Sharing):
             x = (stitch @ x.flatten(1)).view(x.shape)
         return x if picks is None else pick(x, picks)
 
+    def own_parameters(self) -> Iterator[nn.Parameter]:
+        return iter(list(self.stitches)[-1:])  # a row a task, which no later layer mixes
+
     def route_parameters(self) -> Iterator[nn.Parameter]:
         return iter(self.stitches)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from sharewise.nn.picks import Picks
 from sharewise.nn.sharing import Setting, Sharing, Traits
@@ -26,6 +27,9 @@ class Independent(Sharing):
         at = setting.initial.at("task")
         self.nets = StackedMLP(setting.features, options.hidden, setting.tasks, at, options.dropout)
         self.width = self.nets.width
+
+    def own_parameters(self) -> Iterator[nn.Parameter]:
+        return self.parameters()
 
     def forward(self, x: Tensor, picks: Picks | None, z: Tensor | None) -> Tensor:
         found: Tensor = self.nets(x, picks)

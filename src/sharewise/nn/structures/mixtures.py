@@ -61,3 +61,6 @@ class MMoE(Mixture):
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting, setting.tasks)
+
+    def own_parameters(self) -> Iterator[nn.Parameter]:
+        return self.gate.parameters()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import chain
+
 import torch
 from torch import Tensor, nn
 
@@ -33,6 +36,9 @@ class MTAN(Sharing):
             self.mask.append(StackedLinear(out, out, tasks, at.at("mask", i)))
         self.dropout = Dropout(options.dropout)
         self.width = sizes[-1]
+
+    def own_parameters(self) -> Iterator[nn.Parameter]:
+        return chain(*(part.parameters() for part in (self.read, self.carry, self.mask)))
 
     def forward(self, x: Tensor, picks: Picks | None, z: Tensor | None) -> Tensor:
         attended = x

@@ -72,5 +72,10 @@ class PLE(Sharing):
         found = [gate.loss for gate in self._gates() if gate.loss is not None]
         return torch.stack(found).sum() if found else None
 
+    def own_parameters(self) -> Iterator[nn.Parameter]:
+        # What a task's experts say below the last level reaches the others through the shared path.
+        last = self._levels()[-1].specific.parameters()
+        return chain(last, *(level.gate.parameters() for level in self._levels()[-2:]))
+
     def route_parameters(self) -> Iterator[nn.Parameter]:
         return chain(*(gate.parameters() for gate in self._gates()))
