@@ -59,6 +59,7 @@ def make_evidence(
         "effects": effects,
         "curves": {s: [_curve(seed, tasks, epochs, chance) for seed in range(seeds)] for s in structures},
         "gates": {name: _gates(tasks, 8 if name == "mmoe" else 12, seeds, chance) for name in gated},
+        "conflicts": {s: _conflict(tasks, chance) for s in structures[1:]},
         "calibration": {name: _calibration(kind, base, chance) for name, kind, _, base in tasks},
         "rows": {"train": 252704, "valid": 28889, "test": 55183},
         "clusters": 61,
@@ -80,6 +81,26 @@ def make_evidence(
         "advice": advice.advice(plain),
     }
     return {**plain, "verdict": words}
+
+
+def _interval(mean: float, reach: float) -> dict[str, float]:
+    return {"mean": mean, "low": mean - reach, "high": mean + reach}
+
+
+def _conflict(tasks: tuple[tuple[str, str, str, float], ...], chance: random.Random) -> dict[str, Any]:
+    by_task = {
+        name: {
+            **_interval(chance.uniform(-0.2, 0.6), 0.1),
+            "norm": chance.uniform(0.1, 30),
+            "hurt": chance.random(),
+            "left": 0.7,
+        }
+        for name, *_ in tasks
+    }
+    cells = [[_interval(chance.uniform(-0.5, 0.9), 0.2) for _ in tasks] for _ in tasks]
+    words = "On average the step went along with every task."
+    found = {"looks": 1234, "worst": -0.04, "tasks": by_task, "words": words}
+    return found if len(tasks) > 40 else {**found, "cosines": cells}
 
 
 def _effect(structure: str, task: tuple[str, str, str, float], chance: random.Random) -> dict[str, Any]:
@@ -141,6 +162,10 @@ def _curve(
             "score": 0.2 - 0.15 * 0.5**i + chance.gauss(0, 0.003),
             "train": {name: level + 0.2 * 0.6**i for name, *_ in tasks},
             "valid": {name: level + 0.03 + 0.2 * 0.6**i + 0.002 * i for name, *_ in tasks},
+            "conflict": {
+                "worst": chance.gauss(-0.1, 0.05),
+                "agreement": {name: chance.gauss(0.3, 0.1) for name, *_ in tasks},
+            },
         }
         for i in range(stop)
     ]

@@ -118,7 +118,8 @@ def test_page_is_deterministic(evidence: dict[str, Any]) -> None:
 def test_drawings_are_well_formed_and_described(evidence: dict[str, Any]) -> None:
     text = render(evidence, CONFIG)
     drawings = [ElementTree.fromstring(svg) for svg in re.findall(r'<svg [^>]*role="img".*?</svg>', text)]
-    assert len(drawings) == len(evidence["tasks"]) * 3 + 1 + len(evidence["gates"])
+    matrices = len(evidence["gates"]) + len(evidence["conflicts"])
+    assert len(drawings) == len(evidence["tasks"]) * 4 + 2 + matrices
     names = [drawing.get("aria-labelledby", "") for drawing in drawings]
     assert len(set(names)) == len(names)
     for drawing in drawings:

@@ -1,4 +1,4 @@
-"""Conflict: what the tasks' gradients say of each other, averaged over batches, with errors.
+"""Conflict: what the tasks' gradients say of each other, averaged over batches.
 
 A single batch says little, and a count of negative cosines less: with half of all pairs in conflict the step
 may still help every task. So beside the cosines there is the *agreement* of each task with the step taken,
@@ -50,29 +50,29 @@ class Conflict:
     def record(self, names: Sequence[str]) -> dict[str, Any] | None:
         """Return the means as plain values, or None without a look.
 
-        ``cosines`` and ``cosine_errors`` ``[tasks, tasks]``; by task ``norm``, ``agreement``,
-        ``agreement_error`` and ``hurt``, the share of looks where the step went against the task; ``worst``,
-        the mean of the lowest agreement of a look. Errors are standard errors over looks.
+        ``looks``; ``worst``, the mean of the lowest agreement of a look; by task ``norm``, ``agreement``,
+        ``hurt``, the share of looks where the step went against the task, and ``seen``, the looks at which it
+        had a gradient; ``cosines`` ``[tasks, tasks]``. ``agreement_squares`` and ``cosine_squares`` are means
+        of squares: with them, records can be pooled.
         """
         tasks, sums = self._tasks, self._sums
         looks, worst = self._looks.tolist()
         if not looks:
             return None
-        count, norm, _, agreement, agreement2, hurt = sums[2 * tasks : 2 * tasks + 6]
+        count, norm, _, agreement, squares, hurt = sums[2 * tasks :]
         seen = count.clamp(min=1)
-        mean = agreement / seen
         found: dict[str, Any] = {
             "looks": int(looks),
             "worst": worst / looks,
+            "seen": _named(names, count),
             "norm": _named(names, norm / seen),
-            "agreement": _named(names, mean),
-            "agreement_error": _named(names, _error(mean, agreement2 / seen, seen)),
+            "agreement": _named(names, agreement / seen),
+            "agreement_squares": _named(names, squares / seen),
             "hurt": _named(names, hurt / seen),
         }
         if tasks <= MOST:
-            cosines, squares = sums[:tasks] / looks, sums[tasks : 2 * tasks] / looks
-            found["cosines"] = cosines.tolist()
-            found["cosine_errors"] = _error(cosines, squares, torch.full_like(cosines, looks)).tolist()
+            found["cosines"] = (sums[:tasks] / looks).tolist()
+            found["cosine_squares"] = (sums[tasks : 2 * tasks] / looks).tolist()
         return found
 
     def clear(self) -> None:
@@ -88,11 +88,6 @@ class Conflict:
         """Go on from these sums."""
         self._sums.copy_(state["sums"])
         self._looks.copy_(state["looks"])
-
-
-def _error(mean: Tensor, square: Tensor, count: Tensor) -> Tensor:
-    variance = (square - mean**2).clamp(min=0) * count / (count - 1).clamp(min=1)
-    return (variance / count).sqrt()
 
 
 def _named(names: Sequence[str], values: Tensor) -> dict[str, float]:

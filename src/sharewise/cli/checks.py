@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 
-from sharewise.config import Prepared
+from sharewise.config import Prepared, RunConfig
 from sharewise.data import Table
 from sharewise.errors import ConfigError
 from sharewise.nn import ModelOptions, MultiTaskModel
@@ -17,6 +18,15 @@ from sharewise.train.loop import make_source
 
 #: Bytes per parameter in training: the weight, its gradient, and two moments.
 BYTES = 16
+#: Steps between two looks at the gradients with --diagnose.
+OFTEN = 8
+
+
+def diagnosing(config: RunConfig, asked: bool) -> RunConfig:
+    """Return the configuration that looks often at the gradients, if that is asked for."""
+    if not asked:
+        return config
+    return config.model_copy(update={"train": replace(config.train, diagnose=OFTEN)})
 
 
 def check_runs(prepared: Prepared, structures: Sequence[ModelOptions]) -> None:

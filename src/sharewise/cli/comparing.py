@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from sharewise.cli.checks import check_runs
+from sharewise.cli.checks import check_runs, diagnosing
 from sharewise.cli.folders import CONFIG, METRICS, REPORT, check_folder, finished_run
 from sharewise.config import Prepared, RunConfig, load_config, prepare, to_toml
 from sharewise.nn import ModelOptions
@@ -21,9 +21,9 @@ from sharewise.train import Run
 DEFAULT = ("independent", "shared_bottom", "multiply", "cross_stitch", "mmoe")
 
 
-def run_compare(config: Path, out: Path) -> None:
+def run_compare(config: Path, out: Path, diagnose: bool = False) -> None:
     """Compare the structures that a configuration names, and leave the evidence in `out`."""
-    prepared = prepare(load_config(config))
+    prepared = prepare(diagnosing(load_config(config), diagnose))
     check_folder(out, prepared.config)
     check_runs(prepared, structures_of(prepared.config))
     evidence = compare_into(prepared, out)

@@ -20,6 +20,10 @@ app = typer.Typer(
 
 Config = Annotated[Path, typer.Argument(help="The run's configuration, a TOML file.", show_default=False)]
 Out = Annotated[Path, typer.Option(help="The folder that the run writes.", show_default=False)]
+Diagnose = Annotated[
+    bool,
+    typer.Option("--diagnose", help="Look often at how the tasks' gradients agree, for the log and report."),
+]
 Run = Annotated[Path, typer.Argument(help="The folder of a finished run.", show_default=False)]
 
 
@@ -36,19 +40,19 @@ def demo(
 
 
 @app.command()
-def train(config: Config, out: Out) -> None:
+def train(config: Config, out: Out, diagnose: Diagnose = False) -> None:
     """Train the model of a configuration. Given again, the same command goes on where it stopped."""
     from sharewise.cli.training import run_train
 
-    run_train(config, out)
+    run_train(config, out, diagnose)
 
 
 @app.command()
-def compare(config: Config, out: Out) -> None:
+def compare(config: Config, out: Out, diagnose: Diagnose = False) -> None:
     """Compare sharing structures with independent networks: helps, hurts, or can't tell, for every task."""
     from sharewise.cli.comparing import run_compare
 
-    run_compare(config, out)
+    run_compare(config, out, diagnose)
 
 
 @app.command()

@@ -8,19 +8,20 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table as Grid
 
-from sharewise.cli.checks import check_runs
+from sharewise.cli.checks import check_runs, diagnosing
 from sharewise.cli.folders import CONFIG, METRICS, check_folder, finished_run, first_process
 from sharewise.config import Prepared, load_config, prepare, to_toml
 from sharewise.nn import MultiTaskModel
 from sharewise.serve import save
+from sharewise.study.conflict import conflict_of
 from sharewise.train import FitResult, RichProgress, Run, evaluate, fit, fit_constant
 
 KIND = "training"
 
 
-def run_train(config: Path, out: Path) -> None:
+def run_train(config: Path, out: Path, diagnose: bool = False) -> None:
     """Train the model that a configuration describes, and leave a run in `out`."""
-    prepared = prepare(load_config(config))
+    prepared = prepare(diagnosing(load_config(config), diagnose))
     check_folder(out, prepared.config)
     check_runs(prepared, [prepared.config.model])
     evidence = train_into(prepared, out)
@@ -52,6 +53,8 @@ def show_training(console: Console, evidence: dict[str, Any], out: Path) -> None
         words = "  ".join(f"{key} {_number(value)}" for key, value in metrics.items())
         grid.add_row(name, f"{values['rows']:,}", words)
     console.print(grid)
+    if evidence.get("conflict"):
+        console.print(evidence["conflict"]["words"])
     console.print(f"The model is in {out}. Predict with: sharewise predict {out} DATA --out predictions.csv")
 
 
@@ -71,6 +74,7 @@ def _evidence(model: MultiTaskModel, result: FitResult, prepared: Prepared) -> d
         "parameters": cost.parameters,
         "multiplications": cost.multiplications,
         "test": evaluate(model, table.test, table.tasks, constant=constant).to_dict(),
+        "conflict": conflict_of([result.history], table.tasks),
         "data": table.summary(),
     }
 

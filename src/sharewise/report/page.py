@@ -71,6 +71,8 @@ def context(evidence: dict[str, Any], config_text: str) -> dict[str, Any]:
         "forests": _forests(evidence, tasks[:PLOTTED]),
         "curves": _curves(evidence, tasks[:PLOTTED]),
         "gates": _gates(evidence),
+        "conflicts": _conflicts(evidence),
+        "agreements": _agreements(evidence, tasks[:PLOTTED]),
         "calibrations": _calibrations(evidence, tasks[:PLOTTED]),
         "config": config_text,
         "version": version("sharewise"),
@@ -130,6 +132,45 @@ def _gates(evidence: dict[str, Any]) -> list[tuple[str, int, Markup]]:
         )
         for i, (structure, found) in enumerate(evidence["gates"].items())
     ]
+
+
+def _seen(evidence: dict[str, Any]) -> dict[str, Any]:
+    return evidence.get("conflicts") or {}  # runs of 0.1.0 have none
+
+
+def _conflicts(evidence: dict[str, Any]) -> list[tuple[str, Markup | None]]:
+    names = [task["name"] for task in evidence["tasks"]][:PLOTTED]
+    return [
+        (
+            structure,
+            plots.cosines(f"cosines-{i}", f"Cosines in {structure}", names, found["cosines"][:PLOTTED])
+            if "cosines" in found
+            else None,
+        )
+        for i, (structure, found) in enumerate(_seen(evidence).items())
+    ]
+
+
+def _agreements(evidence: dict[str, Any], tasks: Iterable[str]) -> list[tuple[str, Markup]]:
+    runs = {name: evidence["curves"][name] for name in list(_seen(evidence))[:LINES]}
+    if not runs:
+        return []
+    title = "Lowest agreement of a look"
+    drawn = [(title, plots.curves("agreement", title, "cosine", runs, _worst))]
+    for i, task in enumerate(tasks):
+        plot = plots.curves(
+            f"agreement-{i}", f"Agreement of {task} with the step", "cosine", runs, _agreement(task)
+        )
+        drawn.append((task, plot))
+    return drawn
+
+
+def _worst(record: dict[str, Any]) -> float | None:
+    return record["conflict"]["worst"] if "conflict" in record else None
+
+
+def _agreement(task: str) -> Callable[[dict[str, Any]], float | None]:
+    return lambda record: record["conflict"]["agreement"][task] if "conflict" in record else None
 
 
 def _calibrations(evidence: dict[str, Any], tasks: Iterable[str]) -> list[tuple[str, Markup]]:

@@ -7,6 +7,7 @@ import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from sharewise.nn import ModelOptions
 from sharewise.study import advice, evidence
 from sharewise.study.calibration import calibration
 from sharewise.study.comparison import Comparison
+from sharewise.study.conflict import conflicts_of
 from sharewise.study.evidence import Judged, Runs
 from sharewise.study.plan import BASELINE, Plan, make_plan
 from sharewise.study.progress import StudyProgress
@@ -29,6 +31,8 @@ from sharewise.train.run import LOG, TIMING
 
 #: Of ``metrics.json``.
 FORMAT = 1
+#: Steps between two looks at the gradients, unless the options say otherwise: a few per cent of the time.
+DIAGNOSE = 32
 
 
 def compare(
@@ -55,7 +59,7 @@ def compare(
         learning_rates: that every structure tries; empty or one of them means no search.
         jobs: trials at a time, each in a process of its own; the result does not depend on it.
         threads: of each trial; a part of what decides the last bits of a result, unlike `jobs`.
-        balance: ``{"method": name, ...}`` as for `make_weighting`; equal weights by default.
+        balance: ``{"method": name, ...}`` as for `make_balancer`; equal weights by default.
         folder: where trials are kept, below ``trials/``. Called again, the study goes on from what is there.
             The best structure's model, with its best seed, becomes the folder's own. None keeps nothing.
         progress: told of the study's course; silent by default.
@@ -67,6 +71,8 @@ def compare(
     """
     _check(data, jobs, threads)
     told = progress or StudyProgress()
+    if train.diagnose is None:
+        train = replace(train, diagnose=DIAGNOSE)
     plan = make_plan(structures, train, seeds, learning_rates, balance or {"method": "equal"}, data.digest())
     study_data = StudyData.of(data)
     with ExitStack() as stack:
@@ -122,6 +128,7 @@ def _measured(
         "effects": evidence.effects_of(evidence.differences(runs, tasks, BASELINE, LEVEL), tasks),
         "curves": evidence.curves_of(runs),
         "gates": evidence.gates_of(runs, tasks),
+        "conflicts": conflicts_of(runs, tasks),
         "calibration": {task.name: calibration(task, predicted[task.name]) for task in tasks},
         "rows": {split: len(getattr(data, split)) for split in ("train", "valid", "test")},
         "clusters": None if data.clusters is None else len(set(data.clusters.tolist())),

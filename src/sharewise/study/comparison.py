@@ -73,6 +73,8 @@ class Comparison:
           ``learning_rate``, ``score``, ``train`` and ``valid``: task -> loss)
         * ``gates``: structure -> ``seed``, ``weights`` ``[tasks][experts]`` of that seed, ``largest`` (task
           -> the largest mean weight by seed)
+        * ``conflicts``: structure -> see `study.conflict.conflict_of`, of all seeds; structures that share
+          nothing are not in it
         * ``calibration``: task -> see `study.calibration`, of the best model on the test split
         * ``rows`` by split, ``clusters`` of test rows or None, ``data``: the table's summary
         """

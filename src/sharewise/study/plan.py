@@ -24,7 +24,7 @@ class Plan:
         train: of every trial but for its seed and learning rate.
         seeds: of the trials that are judged.
         rates: learning rates that every structure tries.
-        balance: the weighting.
+        balance: the balancer.
         data: digest of the table.
     """
 

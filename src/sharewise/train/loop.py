@@ -148,7 +148,7 @@ class Loop:
         batch = fetch(self._train, rows, self._device, draws)
         weights = self._objective.weigh(batch)
         self.state.running[1] += weights.totals
-        every = self._options.diagnose
+        every = self._options.diagnose or 0
         look = bool(every) and self.state.cursor.step % every == 0
         halved = self.state.balancer.halved and len(batch) > 1
         sums, step = (self._in_halves if halved else self._whole)(place, batch, weights, share, look)

@@ -33,7 +33,8 @@ class TrainOptions:
         sampling: "shuffle", or for disjoint data "uniform", "proportional", "temperature", "round_robin".
         temperature: of the sampler of that name.
         tasks_per_batch: drawn by samplers that draw tasks first.
-        diagnose: steps between two looks at how the tasks' gradients agree, for the log; 0 for none.
+        diagnose: steps between two looks at how the tasks' gradients agree, for the log; 0 for never. None
+            leaves it to the command: a comparison looks now and then, a training does not.
 
     Raises:
         ConfigError: for a value that cannot be used.
@@ -56,15 +57,17 @@ class TrainOptions:
     sampling: str = "shuffle"
     temperature: float = 1.0
     tasks_per_batch: int = 8
-    diagnose: int = 0
+    diagnose: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "accumulate", "evals_per_epoch", "tasks_per_batch"):
             self._need(name, getattr(self, name) >= 1, "a whole number from 1 on")
-        for name in ("warmup", "checkpoint_every", "weight_decay", "diagnose"):
+        for name in ("warmup", "checkpoint_every", "weight_decay"):
             self._need(name, 0 <= getattr(self, name) < float("inf"), "a number from 0 on")
         for name in ("learning_rate", "temperature"):
             self._need(name, 0 < getattr(self, name) < float("inf"), "a positive number")
+        good = self.diagnose is None or self.diagnose >= 0
+        self._need("diagnose", good, "a whole number from 0 on, or none")
         self._need("clip", self.clip is None or self.clip > 0, "a positive number, or none")
         self._need(
             "patience", self.patience is None or self.patience >= 1, "a whole number from 1 on, or none"

@@ -4,8 +4,9 @@ A plot takes plain values of ``metrics.json`` and returns escaped markup with a 
 """
 
 from sharewise.report.plots.calibration import calibration
+from sharewise.report.plots.cosines import cosines
 from sharewise.report.plots.curves import curves, swatch
 from sharewise.report.plots.forest import forest, marker
 from sharewise.report.plots.heat import heat
 
-__all__ = ["calibration", "curves", "forest", "heat", "marker", "swatch"]
+__all__ = ["calibration", "cosines", "curves", "forest", "heat", "marker", "swatch"]
