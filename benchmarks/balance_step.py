@@ -88,8 +88,29 @@ class Native:
                 a, b = self.losses(first), self.losses(second)
                 balancer.step_in_halves(Halves(Ask(a + b, self.zero, self.shared, self.own), a, b, along))
             else:
-                again = self.losses
-                balancer.step(Ask(again(), self.zero, self.shared, self.own, again=again))
+                with self.model.parted():
+                    losses = self.losses()
+                parting = self.model.parting
+                balancer.step(
+                    Ask(losses, self.zero, self.shared, self.own, again=self.losses, parting=parting)
+                )
+            self.optimizer.step()
+
+        return step
+
+    def torchjd(self) -> Stepper:
+        from torchjd.aggregation import UPGrad
+        from torchjd.autojac import backward as jacobian_backward
+        from torchjd.autojac import jac_to_grad
+
+        aggregator = UPGrad()
+
+        def step() -> None:
+            self.optimizer.zero_grad()
+            losses = self.losses()
+            torch.autograd.backward(losses.sum(), retain_graph=True, inputs=self.own)
+            jacobian_backward(list(losses), inputs=self.shared)
+            jac_to_grad(self.shared, aggregator, optimize_gramian_computation=True)
             self.optimizer.step()
 
         return step
@@ -153,7 +174,7 @@ class Modules:
         from torchjd.aggregation import UPGradWeighting
         from torchjd.autogram import Engine
 
-        engine, weighting = Engine(self.trunk), UPGradWeighting()
+        engine, weighting = Engine(self.trunk, batch_dim=None), UPGradWeighting()
 
         def step() -> None:
             self.optimizer.zero_grad()
@@ -204,8 +225,9 @@ def _natives(
     def native() -> Native:
         return Native(MultiTaskModel(make_tasks(tasks), spec, options).to(device), {key: x}, y)
 
-    made = {"plain": native().plain}
-    return made | {f"native.{name}": native().balanced(**how) for name, how in NATIVE.items()}
+    made: dict[str, Stepper] = {"plain": native().plain}
+    made |= {f"native.{name}": native().balanced(**how) for name, how in NATIVE.items()}
+    return made | {"torchjd": native().torchjd()}
 
 
 PROBLEMS = {"trunk": trunk, "mmoe": mmoe, "conv": conv}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,6 +45,13 @@ class Net(nn.Module):
 
     def shared_parameters(self) -> list[nn.Parameter]:
         return list(self.body.parameters())
+
+    @contextmanager
+    def parted(self) -> Iterator[None]:
+        yield
+
+    def parting(self, losses: Tensor) -> None:
+        return None
 
     def own_parameters(self) -> list[nn.Parameter]:
         return [p for name, p in self.named_parameters() if not name.startswith("body")]

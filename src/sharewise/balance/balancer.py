@@ -38,6 +38,8 @@ class Ask:
         reduce: adds up a tensor over processes, where there are several.
         look: compute the Gramian even if the method does not ask for it.
         again: computes the losses anew, by the same chance; for a Gramian in another precision than theirs.
+        parting: finds for losses of the last forward pass the tensors below which tasks share all, with
+            every task's gradient of each; None, or if it gives None, gradients are followed from the losses.
         fast_bf16: whether the hardware gains by bf16 at this model's sizes.
     """
 
@@ -51,6 +53,7 @@ class Ask:
     reduce: Callable[[Tensor], Tensor] | None = None
     look: bool = False
     again: Callable[[], Tensor] | None = None
+    parting: Callable[[Tensor], Sequence[tuple[Tensor, Tensor]] | None] | None = None
     fast_bf16: bool = False
 
     @property
@@ -264,12 +267,12 @@ class Balancer:
         """Return the scene of the tasks that are present, and where they are; None for all."""
         every = ask.present is None or bool(ask.present.all())
         index = None if every else ask.present.nonzero().squeeze(1)  # type: ignore[union-attr]
-        scene = Scene(stacked_parting(ask.losses, index), ask.shared, ask.reduce)
+        scene = Scene(_parting(ask, ask.losses, index), ask.shared, ask.reduce)
         if ask.again is None or not self._wants_bf16(ask):
             return scene, index
         with torch.autocast(ask.losses.device.type, torch.bfloat16):
             losses = ask.again()
-        low = Scene(stacked_parting(losses, index), ask.shared, ask.reduce)
+        low = Scene(_parting(ask, losses, index), ask.shared, ask.reduce)
         if self._refused is None:
             self._refused = not _agree(self.engine.gramian(low), self.engine.gramian(scene))
         return (scene if self._refused and self.precision == "auto" else low), index
@@ -302,6 +305,15 @@ class Balancer:
         if jacobian is not None:
             jacobian = jacobian.new_zeros(tasks, jacobian.shape[1]).index_copy(0, index, jacobian)
         return self.weighting(Signals(signals.losses, _spread(signals.gramian, index, tasks), jacobian))
+
+
+def _parting(ask: Ask, losses: Tensor, index: Tensor | None) -> Parting:
+    """Return where the tasks at `index` part: as far down as the model knows, else at the losses."""
+    found = None if ask.parting is None else ask.parting(losses)
+    if found is None:
+        return stacked_parting(losses, index)
+    edges = tuple(torch.autograd.graph.get_gradient_edge(tensor) for tensor, _ in found)
+    return Parting(edges, tuple(g if index is None else g[index] for _, g in found))
 
 
 def _spread(gramian: Tensor | None, index: Tensor | None, tasks: int) -> Tensor | None:

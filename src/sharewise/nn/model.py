@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import chain
 from typing import Any, cast
@@ -19,6 +20,7 @@ from sharewise.nn.heads import Heads
 from sharewise.nn.initial import Initial
 from sharewise.nn.options import ModelOptions
 from sharewise.nn.picks import Picks
+from sharewise.nn.routing import Gate
 from sharewise.nn.sharing import Setting, Sharing
 from sharewise.nn.structures import STRUCTURES
 from sharewise.tasks import InputSpec, TaskSet, describe
@@ -66,6 +68,8 @@ class MultiTaskModel(nn.Module):
             options = matched(options, _builder(tasks, inputs, encoder, z))
         self.tasks, self.inputs, self.options = tasks, inputs, options
         self.register_buffer("descriptors", None if options.descriptor == "index" else z)
+        self._keeps = False
+        self._parting: tuple[Tensor, Tensor] | None = None
         initial = Initial(seed)
         structure = STRUCTURES[options.sharing]
         copies = None if structure.traits.shares_encoder else tasks.names
@@ -109,7 +113,14 @@ class MultiTaskModel(nn.Module):
         x = self._encode(inputs, picks)
         many = self.options.members
         z = self.descriptors if picks is None else self._row_descriptors(picks, descriptor)
-        outputs: Tensor = self.heads(self.sharing(x, picks and picks.repeat(many), z), picks)
+        representation = self.sharing(x, picks and picks.repeat(many), z)
+        self._parting = None
+        if self._keeps and picks is None and not self.options.heads_per_kind:
+            read = representation
+            if read.dim() == 2:  # one for each task, so that their gradients stay apart
+                read = read.expand(len(self.tasks), -1, -1)
+            self._parting, representation = (representation, read), read
+        outputs: Tensor = self.heads(representation, picks)
         return outputs.float() if outputs.dtype in (torch.bfloat16, torch.float16) else outputs
 
     def _encode(self, inputs: Mapping[str, Tensor], picks: Picks | None) -> Tensor:
@@ -136,6 +147,36 @@ class MultiTaskModel(nn.Module):
                 "Give for each row any task of the kind to predict.",
             )
         return torch.zeros(len(descriptor), dtype=torch.int64, device=descriptor.device)
+
+    @contextmanager
+    def parted(self) -> Iterator[None]:
+        """Return the context in which a forward pass keeps what `parting` needs."""
+        self._keep(True)
+        try:
+            yield
+        finally:
+            self._keep(False)
+
+    def _keep(self, keeps: bool) -> None:
+        self._keeps = keeps
+        for module in self.sharing.modules():
+            if isinstance(module, Sharing | Gate):
+                module.keeps = keeps
+
+    def parting(self, losses: Float[Tensor, " tasks"]) -> list[tuple[Tensor, Tensor]] | None:
+        """Return tensors below which tasks share everything, each with every task's gradient of it.
+
+        It is that of the last forward pass, if that was within `parted`, over joint rows, and if each task
+        has a head of its own; else None. Used up by the call.
+
+        Args:
+            losses: one a task, of that pass, with their graph.
+        """
+        if self._parting is None:
+            return None
+        (representation, read), self._parting = self._parting, None
+        (gradients,) = torch.autograd.grad(losses.sum(), read, retain_graph=True)
+        return self.sharing.parting(representation, gradients)
 
     def penalty(self) -> Tensor:
         """Return the scalar to add to the loss: soft sharing, importance; or 0.

@@ -58,10 +58,13 @@ class Gate(nn.Module):
         self.drop, self.by_row = options.expert_dropout, options.expert_dropout_by == "row"
         self.importance = options.importance
         self.loss: Tensor | None = None
+        self.keeps = False
+        self.logits: Tensor | None = None
 
     def forward(self, x: Tensor, picks: Picks | None = None) -> Tensor:
         """Return weights that sum to 1, ``[gates, rows, experts]``; picked or single gates lack the first."""
         logits = self._logits(x, picks)
+        self.logits = logits if self.keeps else None
         gates = torch.softmax(logits.transpose(-1, -2), -2).transpose(-1, -2)  # fast if rows are innermost
         if not self.training:
             return gates
@@ -71,6 +74,18 @@ class Gate(nn.Module):
     def _logits(self, x: Tensor, picks: Picks | None) -> Tensor:
         found: Tensor = self.linear(x, picks)
         return found
+
+    def parting(
+        self, x: Float[Tensor, "rows features"], gates: Tensor, gradients: Float[Tensor, "tasks rows experts"]
+    ) -> list[tuple[Tensor, Tensor]]:
+        """Return x with every task's gradient of it by way of the task's own gate, given those of the gates.
+
+        Gates of different tasks meet in x only, so one backward pass gives all of their logits' gradients.
+        """
+        if not x.requires_grad or self.logits is None:
+            return []
+        (of_logits,) = torch.autograd.grad(gates, self.logits, gradients, retain_graph=True)
+        return [(x, of_logits @ self.linear.weight.detach())]
 
     def _dropped(self, gates: Tensor) -> Tensor:
         """Drop experts and renormalise (Zhao et al. 2019); a row that would lose all keeps all."""

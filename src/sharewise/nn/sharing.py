@@ -64,6 +64,8 @@ class Sharing(nn.Module, ABC):
 
     traits: ClassVar[Traits] = Traits()
     width: int
+    #: Set while `parting` will be asked for: then a forward pass keeps what that needs.
+    keeps: bool = False
 
     @abstractmethod
     def forward(self, x: Tensor, picks: Picks | None, z: Tensor | None) -> Tensor:
@@ -88,6 +90,25 @@ class Sharing(nn.Module, ABC):
     def penalty(self, encoder: Encoder) -> Tensor | None:
         """Return what is added to the loss, after a forward pass; None for nothing."""
         return None
+
+    def parting(
+        self, representation: Tensor, gradients: Float[Tensor, "tasks rows width"]
+    ) -> list[tuple[Tensor, Tensor]]:
+        """Return tensors below which tasks share everything, each with every task's gradient of it.
+
+        Of what the last forward pass returned for joint rows. A structure that knows how its representations
+        come about gives tensors further down, where a gradient for every task takes less room.
+
+        Args:
+            representation: ``[rows, width]`` or ``[tasks, rows, width]``.
+            gradients: of each task's loss by the representation that it reads.
+        """
+        if representation.dim() == 2:
+            return [(representation, gradients)]
+        tasks = len(gradients)
+        apart = gradients.new_zeros(tasks, *gradients.shape)
+        apart[range(tasks), range(tasks)] = gradients
+        return [(representation, apart)]
 
     def own_parameters(self) -> Iterator[nn.Parameter]:
         """Yield the parameters whose every entry is one task's alone; balancing leaves them to their task."""

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sharewise.balance.engines import ENGINES, Exact, Scene
 from sharewise.balance.engines.batched import gradients
-from sharewise.balance.engines.graph import stacked_parting
+from sharewise.balance.engines.graph import Parting, stacked_parting
 from sharewise.nn import MultiTaskModel
 from sharewise.testing.toys import ROWS, SMALL, SPEC, Case, Toy, make_toy
 
@@ -102,8 +102,31 @@ def engines_agree(case: Case) -> None:
             assert least >= -TOLERANCE * float(found.abs().max()), f"{case} {numeric}: {name} is not positive"
 
 
+def partings_agree(case: Case) -> None:
+    """Gradients followed from where the model says that tasks part are those followed from the losses."""
+    toy = make_toy(case)
+    for changes in ({}, {"tower": ()}, {"descriptor": "attributes"}, {"expert_dropout": 0.3}):
+        model = _model(case, toy, **changes)
+        shared = model.shared_parameters()
+        if not shared:
+            continue
+        with model.parted():
+            losses = _task_losses(model, toy)
+        exact = Exact().gramian(Scene(stacked_parting(losses), shared))
+        found = model.parting(losses)
+        if found is None:
+            conditional = model.options.heads_per_kind
+            assert case.shape == "disjoint" or conditional, f"{case}: the model does not say where tasks part"
+            continue
+        edges = tuple(torch.autograd.graph.get_gradient_edge(tensor) for tensor, _ in found)
+        parted = Exact().gramian(Scene(Parting(edges, tuple(g for _, g in found)), shared))
+        far = float((parted - exact).abs().max() / exact.abs().max())
+        assert far <= TOLERANCE, f"{case} {changes}: off by {far:.2g}"
+
+
 #: By name.
 GRADIENT_CHECKS = {
     "own parameters are one task's": own_parameters_are_own,
     "engines agree": engines_agree,
+    "partings agree": partings_agree,
 }

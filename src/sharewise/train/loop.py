@@ -161,11 +161,14 @@ class Loop:
     ) -> tuple[Tensor, Step]:
         def losses() -> tuple[Tensor, Tensor]:
             self._seed(place)
-            return self._losses(batch, weights)
+            if not (look or self.state.balancer.weighting.needs >= Needs.GRAMIAN):
+                return self._losses(batch, weights)
+            with self._model.parted():
+                return self._losses(batch, weights)
 
         sums, found = losses()
         ask = self._ask(found, weights, share, look)
-        ask = replace(ask, again=lambda: losses()[1], fast_bf16=self._fast_bf16)
+        ask = replace(ask, again=lambda: losses()[1], parting=self._model.parting, fast_bf16=self._fast_bf16)
         return sums, self.state.balancer.step(ask)
 
     def _in_halves(

@@ -4,6 +4,9 @@ For a product with saved input A ``[rows, in]`` and gradients gₜ ``[rows, out]
 gradient is Aᵀ gₜ, and <Aᵀ gₛ, Aᵀ gₜ> = <(A Aᵀ) gₛ, gₜ>: with few rows the gradients ``[tasks, in, out]`` are
 never built. (Goodfellow 2015 has the norms; the Gramian over tasks is the same identity.)
 
+Convolutions have none: their weights meet more places than they have inputs, so their gradients are cheaper
+to build, and batched autograd builds them fastest.
+
 A rule takes the use of a parameter and reads what its operation saved; it gives a function of the gradients
 of the operation's output, or None where it does not hold.
 """
@@ -16,7 +19,6 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional as F
 
 from sharewise.balance.engines.graph import Use
 
@@ -130,22 +132,6 @@ def _baddbmm(use: Use) -> Ghost | None:
     return _second(node._saved_batch1, scale) if use.operand == 2 else _first(node._saved_batch2, scale)
 
 
-def _convolution(use: Use) -> Ghost | None:
-    node = use.node
-    plain = node._saved_groups == 1 and not node._saved_transposed and node._saved_input.dim() == 4
-    if use.operand != 1 or not plain:
-        return None
-    patches = F.unfold(
-        node._saved_input,
-        tuple(node._saved_weight.shape[2:]),
-        dilation=node._saved_dilation,
-        padding=node._saved_padding,
-        stride=node._saved_stride,
-    )
-    inputs = patches.transpose(1, 2).flatten(0, 1)
-    return lambda g: Factors(inputs, g.flatten(3).transpose(2, 3).flatten(1, 2))
-
-
 def _index_select(use: Use) -> Ghost | None:
     node = use.node
     if use.operand != 0 or node._saved_dim != 0:
@@ -170,7 +156,6 @@ _RULES: dict[str, Callable[[Use], Ghost | None]] = {
     "AddmmBackward0": _addmm,
     "BmmBackward0": _mm,
     "BaddbmmBackward0": _baddbmm,
-    "ConvolutionBackward0": _convolution,
     "IndexSelectBackward0": _index_select,
     "EmbeddingBackward0": _embedding,
 }

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
+import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from sharewise.nn.encoders import Encoder
@@ -34,10 +36,23 @@ class Mixture(Sharing):
         self.experts = StackedMLP(setting.features, options.hidden, names, at.at("expert"), options.dropout)
         self.gate = Gate(setting.features, options.experts, gates, options, at.at("gate"))
         self.width = self.experts.width
+        self._kept: tuple[Tensor, Tensor, Tensor] | None = None
 
     def forward(self, x: Tensor, picks: Picks | None, z: Tensor | None) -> Tensor:
-        experts = self.experts(x)
-        return mix(self.gate(x, picks), experts if experts.dim() == 3 else experts.unsqueeze(0))
+        experts, gates = self.experts(x), self.gate(x, picks)
+        experts = experts if experts.dim() == 3 else experts.unsqueeze(0)
+        self._kept = (x, experts, gates) if self.keeps else None
+        return mix(gates, experts)
+
+    def parting(
+        self, representation: Tensor, gradients: Float[Tensor, "tasks rows width"]
+    ) -> list[tuple[Tensor, Tensor]]:
+        if representation.dim() == 2 or self._kept is None:
+            return super().parting(representation, gradients)
+        x, experts, gates = self._kept
+        of_experts = gates.detach().transpose(1, 2).unsqueeze(-1) * gradients.unsqueeze(1)
+        of_gates = torch.einsum("trw,erw->tre", gradients, experts.detach())
+        return [(experts, of_experts), *self.gate.parting(x, gates, of_gates)]
 
     def gate_weights(self, x: Tensor, picks: Picks | None) -> Tensor:
         return mean_gates(self.gate(x, picks), self.tasks, picks)
