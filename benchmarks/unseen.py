@@ -53,9 +53,11 @@ def fold_of(label: str, number: int) -> Fold:
     entry = catalog.load("flights-by-destination", label=label, held_out=20, fold=number)
     data = Table.from_catalog(entry)
     frame = entry.frame.lazy().filter(pl.col("split") == "test").select("dest").collect()
-    if len(frame) != len(data.test):
-        raise RuntimeError(f"{len(frame)} flights to held-out destinations, but {len(data.test)} test rows")
-    return Fold(data, frame["dest"].to_numpy().astype(str)[data.test.mask.numpy()])
+    if len(frame) != len(data.unseen):
+        raise RuntimeError(
+            f"{len(frame)} flights to held-out destinations, but {len(data.unseen)} rows of them"
+        )
+    return Fold(data, frame["dest"].to_numpy().astype(str)[data.unseen.mask.numpy()])
 
 
 def train(data: Table, structure: str, rate: float, seed: int, epochs: int) -> tuple[MultiTaskModel, float]:
@@ -84,7 +86,7 @@ def train(data: Table, structure: str, rate: float, seed: int, epochs: int) -> t
 
 def effect(model: MultiTaskModel, fold: Fold) -> Effect:
     """Return the label's primary metric over all flights to held-out destinations."""
-    test, task = fold.data.test, fold.data.tasks[0]
+    test, task = fold.data.unseen, fold.data.tasks[0]
     predictions = predict(model, test.inputs, fold.data.tasks, descriptor=test.descriptor)[test.mask]
     labels = test.targets[test.mask].double().numpy()
     if task.kind.standardised:

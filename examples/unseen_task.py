@@ -27,7 +27,7 @@ def auc(sharing: str, descriptor: str) -> float:
 
 
 def model_auc(model: sw.MultiTaskModel, table: sw.Table) -> float:
-    test = table.test
+    test = table.unseen
     scores = model(test.inputs, test.task, test.descriptor).detach()[:, 0]
     order = scores.argsort().argsort().double() + 1
     positive = test.targets > 0.5

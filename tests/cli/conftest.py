@@ -51,3 +51,15 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(trained: Path, folder: Path) -> Path:
     """A finished run of one's own, to damage."""
     return Path(shutil.copytree(trained, folder / "run"))
+
+
+@pytest.fixture(scope="session")
+def comparison(trained: Path) -> Path:
+    """A finished comparison, to be copied."""
+    text = CONFIG.replace("seeds = 2", "seeds = 1")
+    (trained.parent / "compare.toml").write_text(text)
+    out = trained.parent / "comparison"
+    with pytest.raises(SystemExit) as left:
+        main(["compare", str(trained.parent / "compare.toml"), "--out", str(out)])
+    assert not left.value.code
+    return out

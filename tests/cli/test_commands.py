@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -13,8 +15,9 @@ from cli_support import CONFIG, Command, table
 
 from sharewise import load
 from sharewise.cli import demo
+from sharewise.cli.comparing import add_report
 from sharewise.cli.main import app
-from sharewise.config import config_digest, load_config, parse_config
+from sharewise.config import config_digest, load_config, parse_config, prepare
 from sharewise.data import read_frame
 from sharewise.train import Run
 
@@ -184,3 +187,86 @@ def test_the_demo_is_as_large_as_promised() -> None:
     assert config.study.seeds >= 3
     assert len(config.study.learning_rates) > 1
     assert config_digest(config) != config_digest(demo.demo_config(2))
+
+
+NAMED = """
+[data]
+source = "rows.csv"
+[[tasks]]
+name  = "late [/b] soon"
+label = "delay > 3"
+[model]
+hidden = [4]
+[train]
+epochs = 1
+device = "cpu"
+"""
+
+
+def test_names_that_look_like_markup(command: Command, folder: Path) -> None:
+    (folder / "named.toml").write_text(NAMED)
+    done = command("train", "named.toml", "--out", "o[/x]")
+    assert done.code == 0, done
+    assert "late [/b] soon" in done.out
+    done = command("predict", "o[/x]", "rows.csv", "--out", "q[/x].csv")
+    assert done.code == 0, done
+    assert (folder / "q[/x].csv").exists()
+    assert "α[t, s]" in command("list").out
+
+
+def test_predictions_never_replace_a_run_s_files(command: Command, folder: Path) -> None:
+    assert command("train", "run.toml", "--out", "run").code == 0
+    (folder / "run" / "model.csv").write_text("mine")
+    assert command("predict", "run", "rows.csv", "--out", "run/p.csv").code == 0
+    run = Run.create(folder / "run")
+    run.write("predictions.csv", "sealed")
+    run.seal()
+    done = command("predict", "run", "rows.csv", "--out", "run/predictions.csv")
+    assert done.code == 2
+    assert "belongs to the run" in done.err
+    assert (folder / "run/predictions.csv").read_text() == "sealed"
+
+
+def test_a_demo_removes_runs_only(command: Command, folder: Path) -> None:
+    (folder / "mine/trials").mkdir(parents=True)
+    (folder / "mine/predictions.csv").write_text("mine")
+    done = command("demo", "--again", "--out", "mine", "--every", "100")
+    assert done.code == 2
+    assert "no finished run" in done.err
+    assert (folder / "mine/predictions.csv").read_text() == "mine"
+
+
+def test_dropping_an_input_of_the_catalog_admits_no_outcome(command: Command, folder: Path) -> None:
+    plain = '[data]\nsource = "flights"\nevery = 400\n'
+    text = plain + 'features.drop = ["carrier", "dep_time"]\nfeatures.bins = 16\n'
+    prepared = prepare(parse_config(text, source="leak.toml"))
+    columns = set(prepared.table.schema.columns)
+    whole = prepare(parse_config(plain, source="plain.toml"))
+    assert columns == set(whole.table.schema.columns) - {"carrier"}
+    assert not columns & {"dep_time", "dep_delay", "arr_time", "arr_delay", "air_time"}
+
+
+@pytest.mark.parametrize("step", range(4))
+def test_a_page_written_anew_leaves_a_whole_run(
+    comparison: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    """Whatever is the last thing that happens to the files."""
+    copied = folder / "copied"
+    shutil.copytree(comparison, copied)
+    left = [step]
+
+    def may_fail(real: Any) -> Any:
+        def call(*args: Any, **options: Any) -> Any:
+            left[0] -= 1
+            if left[0] < 0:
+                raise KeyboardInterrupt
+            return real(*args, **options)
+
+        return call
+
+    monkeypatch.setattr(Run, "write", may_fail(Run.write))
+    monkeypatch.setattr(Run, "seal", may_fail(Run.seal))
+    monkeypatch.setattr("sharewise.cli.comparing.render", lambda *_: "another page")
+    with suppress(KeyboardInterrupt):
+        add_report(Run.open(copied), {}, "")
+    assert load(copied).tasks.names

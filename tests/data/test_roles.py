@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ import torch
 from data_stubs import mixed
 
 from sharewise.data import BatchSource, ColumnSplit, Features, Table, TimeSplit
-from sharewise.errors import DataError
-from sharewise.tasks import Custom, Task
+from sharewise.errors import ConfigError, DataError
+from sharewise.tasks import Custom, Task, describe
 
 PART = ColumnSplit("part")
 HIGH = Task("high", "binary", "y > 10")
@@ -35,15 +36,21 @@ def test_rows_without_a_task_are_left_out_and_unseen_ones_are_kept_if_described(
     assert plain.tasks.names == described.tasks.names == ("blue", "green", "red")
     named = frame.filter(pl.col("color").is_not_null())
     assert len(plain.train) == len(described.train) == named.filter(pl.col("part") == "train").height
-    assert len(described.test) == named.filter(pl.col("part") == "test").height
-    assert len(plain.test) == named.filter(pl.col("part") == "test", pl.col("color") != "violet").height
+    violet = named.filter(pl.col("part") == "test", pl.col("color") == "violet").height
+    assert len(described.unseen) == violet > 0
+    assert len(plain.unseen) == 0
+    assert f"kept apart: {violet}" in " ".join(described.notes)
+    assert (
+        len(plain.test)
+        == len(described.test)
+        == named.filter(pl.col("part") == "test", pl.col("color") != "violet").height
+    )
     assert "left out" in plain.notes[-1]
     assert plain.schema.notes == ()
-    assert described.test.descriptor is not None
-    assert described.test.task is not None
+    assert described.unseen.descriptor is not None
     # violet is the longest name: its descriptor lies beyond those of the training tasks
     attributes = [task.attributes[0] for task in described.tasks]
-    assert described.test.descriptor.max() > max(attributes)
+    assert described.unseen.descriptor.max() > max(attributes)
     known = described.train
     assert known.task is not None
     torch.testing.assert_close(known.descriptor, torch.tensor(attributes)[known.task][:, None])
@@ -202,3 +209,46 @@ def test_classes_are_in_their_own_order_and_unseen_ones_are_missing() -> None:
     assert table.tasks[0].classes == tuple(map(str, range(12)))
     assert table.train.mask.all()
     assert not table.test.mask.any()
+
+
+def test_texts_of_tasks_are_read_off_their_rows() -> None:
+    frame = disjoint().with_columns(pl.format("readers of {} things", pl.col("color")).alias("words"))
+    table = Table(frame, [HIGH], split=PART, task_column="color", descriptor_text="words")
+    assert [task.text for task in table.tasks] == [f"readers of {c} things" for c in table.tasks.names]
+    assert "words" not in table.schema.columns
+    z = describe(table.tasks, "text")
+    assert z is not None
+    assert len({tuple(row) for row in z.tolist()}) == len(table.tasks)
+
+
+def test_equal_texts_describe_nothing() -> None:
+    template = replace(HIGH, text="the same for all")
+    table = Table(disjoint(), [template], split=PART, task_column="color")
+    with pytest.raises(ConfigError, match="All tasks have the same text"):
+        describe(table.tasks, "text")
+
+
+BASE = Features(keep=("a", "b", "c"), kinds={"a": "categorical", "b": "numeric"}, bins=7)
+
+
+def test_choices_over_a_source_s_own() -> None:
+    merged = Features(drop=("b",), min_count=3).over(BASE)
+    expected = Features(keep=("a", "c"), drop=("b",), kinds={"a": "categorical"}, bins=7, min_count=3)
+    assert merged == expected
+    assert Features(bins=16).over(BASE) == replace(BASE, bins=16)
+    assert Features(keep=("c",)).over(BASE).keep == ("c",)
+    assert Features().over(BASE) == BASE
+    assert Features(drop=("x",)).over(Features(drop=("y",))) == Features(drop=("x", "y"))
+
+
+@pytest.mark.parametrize(
+    "own, message",
+    [
+        (Features(keep=("a", "later")), "'later', which is no input"),
+        (Features(kinds={"later": "numeric"}), "'later', which is no input"),
+        (Features(drop=("a", "b", "c")), "drop every input"),
+    ],
+)
+def test_a_source_s_inputs_are_never_widened(own: Features, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        own.over(BASE)

@@ -126,10 +126,11 @@ def test_disjoint_rows_carry_their_task_and_its_descriptor() -> None:
     own = torch.tensor([t.attributes for t in table.tasks])
     torch.testing.assert_close(table.train.descriptor, own[table.train.task])
     torch.testing.assert_close(own.mean(), torch.tensor(0.0), atol=1e-6, rtol=0)
-    assert len(table.test) == frame.filter(pl.col("dest") == "SFO").height
+    assert len(table.test) == 0
+    assert len(table.unseen) == frame.filter(pl.col("dest") == "SFO").height
     assert "dest" not in table.schema.columns
     without = Table(frame, TASKS[:1], split=ColumnSplit("part"), task_column="dest")
-    assert len(without.test) == 0
+    assert len(without.test) == len(without.unseen) == 0
     assert "left out" in without.notes[-1]
 
 

@@ -169,3 +169,19 @@ def test_batches_of_one_row_and_of_none() -> None:
             inputs = make_inputs(rows)
             assert model(inputs).shape == (rows, model.tasks.columns), name
             assert model(inputs, torch.zeros(rows, dtype=torch.int64)).shape == (rows, 3), name
+
+
+def test_a_cost_that_cannot_be_matched_is_refused() -> None:
+    tasks, inputs = TaskSet([Task(str(i)) for i in range(6)]), InputSpec(cardinalities=(2000,))
+    options = ModelOptions(sharing="independent", match="parameters", match_to="mmoe", hidden=(16,))
+    with pytest.raises(ConfigError, match=r"cannot have the .* parameters of 'mmoe'"):
+        MultiTaskModel(tasks, inputs, options)
+
+
+def test_small_and_large_mixtures_are_counted_alike() -> None:
+    """Experts, gates and mixtures by hand, whichever way they are computed."""
+    tasks, inputs = TaskSet([Task("a"), Task("b")]), InputSpec(bins=((-1.0, 1.0),) * 10)
+    for width in (16, 17):
+        options = ModelOptions(sharing="mmoe", hidden=(width,), experts=8, numeric="linear")
+        found = MultiTaskModel(tasks, inputs, options).cost().multiplications
+        assert found == 10 * 8 * width + 10 * 8 * 2 + 2 * 8 * width + 2 * width

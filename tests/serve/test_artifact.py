@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 import torch
+from torch import Tensor, nn
 
 from sharewise import (
     ColumnSplit,
@@ -21,8 +22,10 @@ from sharewise import (
     load,
     predict,
 )
-from sharewise.errors import ConfigError
-from sharewise.serve import save, write_predictions
+from sharewise.data import FractionSplit
+from sharewise.errors import CheckpointError, ConfigError
+from sharewise.serve import Artifact, save, write_predictions
+from sharewise.study import compare
 from sharewise.train import Run
 
 
@@ -102,3 +105,40 @@ def test_predictions_are_written_whole_or_not_at_all(tmp_path: Path) -> None:
     with pytest.raises(ConfigError):
         write_predictions(values, tmp_path / "p.txt")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["p.csv", "p.parquet"]
+
+
+def test_what_fit_and_compare_leave_can_be_loaded(tmp_path: Path) -> None:
+    table = Table(frame(), [Task("y", "regression")], split=FractionSplit(seed=1))
+    model = MultiTaskModel(table.tasks, table.schema.inputs, ModelOptions(hidden=(4,)))
+    options = TrainOptions(epochs=1, device="cpu")
+    fit(model, table, options, folder=tmp_path / "fit")
+    study = compare(table, ["shared_bottom"], train=options, seeds=1, folder=tmp_path / "study")
+    for folder, trained in (("fit", model), ("study", study.model)):
+        expected = Artifact(trained, table.schema, table.tasks).predict(frame())
+        assert load(tmp_path / folder).predict(frame()).equals(expected)
+
+
+class Own(nn.Module):
+    """An encoder of the user's."""
+
+    out_features = 3
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(1, 3)
+
+    def forward(self, inputs: dict[str, Tensor]) -> Tensor:
+        return torch.tanh(self.linear(inputs["numeric"][:, :1]))
+
+
+def test_encoders_and_descriptors_from_outside(tmp_path: Path) -> None:
+    table = Table(frame(), [Task("y", "regression", text="a"), Task("z", "regression", label="y", text="b")])
+    z = torch.tensor([[1.0, 0.0, 2.0], [0.0, 1.0, 0.5]])
+    options = ModelOptions(sharing="concat", descriptor="text", hidden=(4,))
+    model = MultiTaskModel(table.tasks, table.schema.inputs, options, encoder=Own(), descriptors=z).eval()
+    fit(model, table, TrainOptions(epochs=1, device="cpu"), folder=tmp_path / "own")
+    with pytest.raises(CheckpointError, match="encoder of its user"):
+        load(tmp_path / "own")
+    found = load(tmp_path / "own", encoder=Own())
+    assert torch.equal(found.model.descriptors, z)  # type: ignore[arg-type]
+    assert found.predict(frame()).equals(Artifact(model, table.schema, table.tasks).predict(frame()))

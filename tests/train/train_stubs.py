@@ -46,6 +46,9 @@ class Net(nn.Module):
     def shared_parameters(self) -> list[nn.Parameter]:
         return list(self.body.parameters())
 
+    def task_parts(self) -> None:
+        return None
+
     @contextmanager
     def parted(self) -> Iterator[None]:
         yield

@@ -56,16 +56,21 @@ def compare_into(prepared: Prepared, out: Path) -> dict[str, Any]:
 
 
 def add_report(run: Run, evidence: dict[str, Any], config: str) -> None:
-    """Write the page of a comparison into its run, and seal the run anew."""
-    run.write(REPORT, render(evidence, config))
+    """Write the page of a comparison into its run, and seal the run anew; whenever that ends, it is whole."""
+    page = render(evidence, config)
+    if REPORT in run.names:
+        run.leave_out(REPORT)
+        run.seal()
+    run.write(REPORT, page)
     run.seal()
 
 
 def show_comparison(console: Console, evidence: dict[str, Any], out: Path) -> None:
     """Print the verdicts and where the page is."""
     print_comparison(console, evidence)
-    console.print(f"The report: {out / REPORT}")
-    console.print(f"The model ({evidence['best']['structure']}): sharewise predict {out} DATA --out FILE.csv")
+    console.print(f"The report: {out / REPORT}", markup=False)
+    model = f"The model ({evidence['best']['structure']}): sharewise predict {out} DATA --out FILE.csv"
+    console.print(model, markup=False)
 
 
 def structures_of(config: RunConfig) -> tuple[ModelOptions, ...]:

@@ -12,10 +12,11 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from sharewise.cli.comparing import compare_into, show_comparison
-from sharewise.cli.folders import METRICS, check_folder, finished_run
+from sharewise.cli.folders import CONFIG, METRICS, check_folder, finished_run
 from sharewise.config import RunConfig, config_digest, parse_config, prepare
 from sharewise.data import catalog
-from sharewise.files import remove
+from sharewise.errors import ConfigError
+from sharewise.files import MANIFEST, remove
 from sharewise.serve import load
 from sharewise.train import Run
 
@@ -46,7 +47,12 @@ def _make(console: Console, config: RunConfig, out: Path, again: bool) -> Run:
     console.print("Six tasks on the flights that left New York City in 2013. What should they share?")
     prepared = prepare(config)
     check_folder(out, prepared.config)
-    if again:
+    if again and out.exists() and any(out.iterdir()):
+        if not any((out / name).exists() for name in (CONFIG, MANIFEST)):
+            raise ConfigError(
+                f"'{out}' holds no finished run, so it stays.",
+                "Remove it yourself, or name another.",
+            )
         remove(out)
     compare_into(prepared, out)
     run = Run.create(out)

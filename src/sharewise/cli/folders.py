@@ -57,6 +57,17 @@ def check_folder(out: Path, config: RunConfig) -> None:
         )
 
 
+def check_sealed(path: Path) -> None:
+    """Refuse to write over a file that belongs to a finished run.
+
+    Raises:
+        ConfigError: if it does.
+    """
+    run = finished_run(path.absolute().parent)
+    if run is not None and path.name in run.names:
+        raise ConfigError(f"'{path}' belongs to the run in that folder.", "Choose another name or folder.")
+
+
 def finished_run(out: Path) -> Run | None:
     """Return the run of this folder if it is finished and whole."""
     try:

@@ -47,7 +47,7 @@ def _grid(title: str, names: Mapping[str, str]) -> Grid:
     grid.add_column(no_wrap=True, style="cyan")
     grid.add_column()
     for name, line in names.items():
-        grid.add_row(name, line)
+        grid.add_row(name, Text(line))
     return grid
 
 

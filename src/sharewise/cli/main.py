@@ -77,7 +77,7 @@ def list_names() -> None:
 
 @app.command()
 def report(run: Run) -> None:
-    """Print the result of a finished run, and write its page anew."""
+    """Print the result of a finished run; of a comparison, also write its page anew."""
     from sharewise.cli.output import run_report
 
     run_report(run)

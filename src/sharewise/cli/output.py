@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from sharewise.cli.comparing import add_report, show_comparison
-from sharewise.cli.folders import CONFIG, METRICS
+from sharewise.cli.folders import CONFIG, METRICS, check_sealed
 from sharewise.cli.training import KIND, show_training
 from sharewise.data import read_frame
 from sharewise.serve import check_path, load, write_predictions
@@ -17,9 +17,10 @@ from sharewise.train import Run
 def run_predict(run: Path, data: str, out: Path) -> None:
     """Predict for the rows of a table and write them as a file."""
     check_path(out)
+    check_sealed(out)
     predictions = load(run).predict(read_frame(data))
     write_predictions(predictions, out)
-    Console().print(f"{len(predictions):,} rows of predictions are in {out}")
+    Console().print(f"{len(predictions):,} rows of predictions are in {out}", markup=False)
 
 
 def run_report(folder: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table as Grid
+from rich.text import Text
 
 from sharewise.cli.checks import check_runs, diagnosing
 from sharewise.cli.folders import CONFIG, METRICS, check_folder, finished_run, first_process
@@ -51,11 +52,12 @@ def show_training(console: Console, evidence: dict[str, Any], out: Path) -> None
     for name, values in evidence["test"]["tasks"].items():
         metrics = {key: v for key, v in values.items() if key not in ("rows", "loss", "constant_loss")}
         words = "  ".join(f"{key} {_number(value)}" for key, value in metrics.items())
-        grid.add_row(name, f"{values['rows']:,}", words)
+        grid.add_row(Text(name), f"{values['rows']:,}", Text(words))
     console.print(grid)
     if evidence.get("conflict"):
-        console.print(evidence["conflict"]["words"])
-    console.print(f"The model is in {out}. Predict with: sharewise predict {out} DATA --out predictions.csv")
+        console.print(evidence["conflict"]["words"], markup=False)
+    where = f"The model is in {out}. Predict with: sharewise predict {out} DATA --out predictions.csv"
+    console.print(where, markup=False)
 
 
 def _number(value: float | None) -> str:

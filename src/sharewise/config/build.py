@@ -68,6 +68,7 @@ def _table(source: Any, tasks: list[Task], data: DataConfig) -> Table:
         features=data.features,
         task_column=data.task_column,
         descriptor_columns=data.descriptor_columns or (),
+        descriptor_text=data.descriptor_text,
         weight=data.weight,
         cluster=data.cluster,
     )
@@ -78,6 +79,8 @@ def _resolved(config: RunConfig, entry: CatalogEntry) -> RunConfig:
     document = config.model_dump(mode="json", exclude={"data", "tasks"})
     own = config.data.model_dump(mode="json", exclude_none=True)
     document["data"] = {**_data_table(entry), **own}
+    if config.data.features:
+        document["data"]["features"] = asdict(config.data.features.over(entry.features))
     document["tasks"] = [
         task.model_dump(mode="json") for task in config.tasks or map(_task_config, entry.tasks)
     ]
@@ -91,6 +94,7 @@ def _data_table(entry: CatalogEntry) -> dict[str, Any]:
         "cluster": entry.cluster,
         "task_column": entry.task_column,
         "descriptor_columns": list(entry.descriptor_columns),
+        "descriptor_text": entry.descriptor_text,
     }
     return {key: value for key, value in chosen.items() if value is not None}
 
@@ -115,7 +119,11 @@ def _tuple(value: Any) -> Any:
 
 
 def _check_exists(source: str) -> None:
-    if Path(source).exists() or glob(source, recursive=True):
+    try:
+        found = Path(source).exists() or bool(glob(source, recursive=True))
+    except (OSError, ValueError):  # no file can have such a name
+        found = False
+    if found:
         return
     name = Path(source).name
     raise ConfigError(

@@ -88,6 +88,7 @@ class DataConfig(Section):
     features: Annotated[Features, checked(Features)] | None = None
     task_column: str | None = None
     descriptor_columns: tuple[str, ...] | None = None
+    descriptor_text: str | None = None
     weight: str | None = None
     cluster: str | None = None
 
@@ -191,7 +192,7 @@ class StudyConfig(Section):
     """
 
     structures: tuple[Annotated[ModelOptions, checked(ModelOptions)], ...] = ()
-    seeds: int = Field(default=3, ge=1)
+    seeds: int = Field(default=3, ge=1, le=10_000)
     learning_rates: tuple[Annotated[float, Field(gt=0)], ...] = ()
     jobs: int = Field(default=1, ge=1)
 

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from sharewise.data.features import Scaling, to_numbers, value_names
 from sharewise.data.schema import Schema
 from sharewise.errors import DataError
 from sharewise.tasks import Task, TaskSet
 
+#: Stands for the column of texts, whatever it is called.
+TEXT = "\x00text"
+
 
 def split_tasks(
-    template: Task, schema: Schema, train: pl.DataFrame, column: str, described: tuple[str, ...]
+    template: Task,
+    schema: Schema,
+    train: pl.DataFrame,
+    column: str,
+    described: tuple[str, ...],
+    text: str | None = None,
 ) -> tuple[Schema, TaskSet]:
     """Return the schema and the tasks, one for each value of `column`, sorted.
 
@@ -26,12 +32,16 @@ def split_tasks(
         column: tells a row's task.
         described: columns that describe a task; its descriptor is their mean over its rows, standardised
             over the tasks.
+        text: column that describes a task in words; its text is the first one of its rows.
 
     Raises:
         DataError: if no training row has both a task and a label, or a task is called "".
     """
-    named = train.select(value_names(train[column]).alias(column), *_numbers(train, described))
-    means = named.drop_nulls(column).group_by(column).agg(pl.all().mean()).sort(column)
+    named = train.select(
+        value_names(train[column]).alias(column), *_numbers(train, described), *_text(train, text)
+    )
+    first = [pl.col(TEXT).drop_nulls().first()] if text else []
+    means = named.drop_nulls(column).group_by(column).agg(pl.exclude(TEXT).mean(), *first).sort(column)
     values = tuple(means[column].to_list())
     if not values or "" in values:
         wrong = "holds an empty text" if values else "is empty wherever there is a label to train on"
@@ -53,27 +63,18 @@ def split_tasks(
     return schema, TaskSet(_tasks(template, schema, means))
 
 
-def usable_rows(
-    schema: Schema, task: NDArray[np.int64], named: NDArray[np.bool_], train: NDArray[np.bool_]
-) -> NDArray[np.bool_]:
-    """Return which rows a model can use: those of training tasks, and later ones that are described.
-
-    Args:
-        task: each row's task, -1 if it is not one of the training tasks.
-        named: whether the task column holds anything.
-        train: whether the row is of the training split.
-    """
-    usable = task >= 0
-    return usable | (named & ~train) if schema.descriptors else usable
-
-
 def _tasks(template: Task, schema: Schema, means: pl.DataFrame) -> list[Task]:
     z = schema.describe(means)
     attributes = [[]] * means.height if z is None else z.tolist()
+    texts = means[TEXT].to_list() if TEXT in means.columns else [template.text] * means.height
     return [
-        replace(template, name=value, attributes=tuple(own))
-        for value, own in zip(schema.task_values, attributes, strict=True)
+        replace(template, name=value, attributes=tuple(own), text=text or "")
+        for value, own, text in zip(schema.task_values, attributes, texts, strict=True)
     ]
+
+
+def _text(train: pl.DataFrame, text: str | None) -> list[pl.Series]:
+    return [train[text].cast(pl.String).alias(TEXT)] if text else []
 
 
 def _numbers(train: pl.DataFrame, described: tuple[str, ...]) -> list[pl.Series]:

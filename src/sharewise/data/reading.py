@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from glob import glob
 from pathlib import Path
 
 import polars as pl
@@ -72,14 +73,22 @@ def _scan_path(path: Path) -> pl.LazyFrame:
     return _READERS[suffix](path)
 
 
+#: The types of a CSV's columns are inferred from all of its rows, if it has at most so many bytes.
+WHOLE = 2**28
+
+
 def _scan_csv(path: Path) -> pl.LazyFrame:
     return pl.scan_csv(
         path,
         null_values=list(_EMPTY),
-        infer_schema_length=10_000,
+        infer_schema_length=None if _size(path) <= WHOLE else 1_000_000,
         separator="\t" if path.suffix.lower() == ".tsv" else ",",
         try_parse_dates=True,
     )
+
+
+def _size(path: Path) -> int:
+    return sum(Path(found).stat().st_size for found in glob(str(path), recursive=True))
 
 
 def _named(source: Source) -> str:

@@ -16,6 +16,9 @@ from sharewise.data.splits import Split, check_columns
 from sharewise.errors import DataError, nearest
 from sharewise.tasks import Task, TaskSet
 
+#: The column of a disjoint table's predictions, beside its task column.
+PREDICTION = "prediction"
+
 
 @dataclass(frozen=True)
 class Roles:
@@ -26,13 +29,21 @@ class Roles:
     features: Features
     task_column: str | None
     descriptor_columns: tuple[str, ...]
+    descriptor_text: str | None
     weight: str | None
     cluster: str | None
 
     @property
     def special(self) -> list[str]:
         """Columns that are neither labels nor, unless kept by name, inputs."""
-        named = (self.task_column, self.weight, self.cluster, *self.descriptor_columns, *self.split.columns)
+        named = (
+            self.task_column,
+            self.descriptor_text,
+            self.weight,
+            self.cluster,
+            *self.descriptor_columns,
+            *self.split.columns,
+        )
         return list(dict.fromkeys(column for column in named if column))
 
     def check(self, known: list[str]) -> None:
@@ -43,7 +54,14 @@ class Roles:
                 f"With a task column there is one label, but {len(self.tasks)} tasks are given.",
                 "Give one task, the template of all.",
             )
-        if self.descriptor_columns and not self.task_column:
+        if self.task_column == PREDICTION:
+            raise DataError(
+                f"The task column is called '{PREDICTION}', as the predictions will be.", "Rename the column."
+            )
+        for column in self.descriptor_columns:
+            if self.descriptor_columns.count(column) > 1:
+                raise DataError(f"The descriptor column '{column}' is named twice.", "Name it once.")
+        if (self.descriptor_columns or self.descriptor_text) and not self.task_column:
             raise DataError(
                 "There are descriptor columns, but no task column that tells whose they are.",
                 "Name the task column, or give every task its attributes.",

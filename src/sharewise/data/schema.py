@@ -16,6 +16,9 @@ from sharewise.data.features import CATEGORICAL, NUMERIC, Scaling, Vocabulary, t
 from sharewise.errors import DataError, nearest
 from sharewise.tasks import InputSpec
 
+#: Quantile bins of a column.
+MOST_BINS = 10_000
+
 
 @dataclass(frozen=True)
 class Features:
@@ -36,6 +39,35 @@ class Features:
     kinds: dict[str, str] = field(default_factory=dict)
     bins: int = 48
     min_count: int = 1
+
+    def over(self, base: Features) -> Features:
+        """Return these choices where they differ from the defaults, and those of `base` elsewhere.
+
+        Columns can be left out of those that `base` keeps, never added: what it leaves out may be known only
+        afterwards.
+
+        Raises:
+            DataError: if a column is kept or given a kind that `base` does not have, or none is left.
+        """
+        allowed = base.keep or self.keep
+        for column in (*self.keep, *self.kinds):
+            if base.keep and column not in base.keep:
+                raise DataError(
+                    f"features name the column '{column}', which is no input of this source.",
+                    nearest(column, base.keep),
+                )
+        dropped = {*base.drop, *self.drop}
+        keep = tuple(column for column in self.keep or allowed if column not in dropped)
+        if allowed and not keep:
+            raise DataError("features drop every input.", "Keep at least one column.")
+        default = Features()
+        return Features(
+            keep=keep,
+            drop=tuple(sorted(dropped)),
+            kinds={c: kind for c, kind in {**base.kinds, **self.kinds}.items() if not keep or c in keep},
+            bins=base.bins if self.bins == default.bins else self.bins,
+            min_count=base.min_count if self.min_count == default.min_count else self.min_count,
+        )
 
 
 @dataclass(frozen=True)
@@ -162,9 +194,10 @@ def check_kinds(features: Features, known: list[str]) -> None:
     for name, kind in features.kinds.items():
         if kind not in (CATEGORICAL, NUMERIC):
             raise DataError(f"Feature '{name}' is called '{kind}'.", nearest(kind, (CATEGORICAL, NUMERIC)))
-    if features.bins < 1 or features.min_count < 1:
+    if not (1 <= features.bins <= MOST_BINS and features.min_count >= 1):
         raise DataError(
-            f"Features have bins = {features.bins} and min_count = {features.min_count}.", "Use at least 1."
+            f"Features have bins = {features.bins} and min_count = {features.min_count}.",
+            f"Use at least 1, and at most {MOST_BINS:,} bins.",
         )
 
 

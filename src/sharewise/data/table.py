@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from sharewise.data.batches import Batch
 from sharewise.data.catalog.entry import CatalogEntry
-from sharewise.data.disjoint import split_tasks, usable_rows
+from sharewise.data.disjoint import split_tasks
 from sharewise.data.labels import encode_label, evaluate_labels, fit_task
 from sharewise.data.reading import Source, collect, scan
 from sharewise.data.roles import Roles, row_clusters, row_weights
@@ -42,15 +42,17 @@ class Table:
         task_column: disjoint data: the column that tells which task a row belongs to; one task is made for
             each of its values on the labelled training rows, named by the value. Classes and label scales are
             common to all. Rows of other tasks are left out, with a note.
-        descriptor_columns: columns that describe a row's task; each row then carries its task's descriptor,
-            and rows of unseen tasks in validation and test are kept (their task index is 0).
+        descriptor_columns: columns that describe a row's task; each row then carries its task's descriptor.
+            Test rows of tasks that were not trained on are kept apart, as `unseen`.
+        descriptor_text: column that describes a row's task in words, for ``descriptor = "text"``.
         weight: column of row weights; not negative.
         cluster: column whose rows belong together in intervals, such as the date.
 
     Attributes:
         tasks: the fitted tasks.
         schema: the fitted encoding; a function of the training rows alone.
-        train, valid, test: the encoded rows.
+        train, valid, test: the encoded rows, all of training tasks.
+        unseen: the test split's rows of other tasks, if they are described; their task index says nothing.
         notes: what was left out, and why, in all splits.
 
     Raises:
@@ -66,6 +68,7 @@ class Table:
     train: Batch
     valid: Batch
     test: Batch
+    unseen: Batch
     notes: tuple[str, ...]
 
     def __init__(
@@ -77,11 +80,13 @@ class Table:
         features: Features | None = None,
         task_column: str | None = None,
         descriptor_columns: Sequence[str] = (),
+        descriptor_text: str | None = None,
         weight: str | None = None,
         cluster: str | None = None,
     ) -> None:
         split, features = split or FractionSplit(), features or Features()
-        roles = Roles(tuple(tasks), split, features, task_column, tuple(descriptor_columns), weight, cluster)
+        described = tuple(descriptor_columns)
+        roles = Roles(tuple(tasks), split, features, task_column, described, descriptor_text, weight, cluster)
         lazy = scan(source)
         known = lazy.collect_schema().names()
         roles.check(known)
@@ -105,11 +110,12 @@ class Table:
             features=entry.features,
             task_column=entry.task_column,
             descriptor_columns=entry.descriptor_columns,
+            descriptor_text=entry.descriptor_text,
             cluster=entry.cluster,
         )
 
     def clusters(self, split: str) -> NDArray[np.int64] | None:
-        """Return the cluster of every row of "train", "valid" or "test"; None without a cluster column."""
+        """Return the cluster of every row of a split, or of "unseen"; None without a cluster column."""
         return None if self._clusters is None else self._clusters[split]
 
     def summary(self) -> dict[str, Any]:
@@ -125,7 +131,7 @@ class Table:
     @cached_property
     def _digest(self) -> str:
         found = hashlib.sha256(repr((self.schema.to_dict(), self.tasks.to_dict())).encode())
-        for batch in self._splits.values():
+        for batch in (*self._splits.values(), self.unseen):
             tensors = [*batch.inputs.values(), batch.targets, batch.mask]
             tensors += [t for t in (batch.task, batch.weight, batch.descriptor) if t is not None]
             for tensor in tensors:
@@ -150,7 +156,12 @@ class Table:
         if roles.task_column:
             labelled = frame.filter(train & pl.Series(~np.isnan(targets[0])))
             self.schema, self.tasks = split_tasks(
-                fitted[0], self.schema, labelled, roles.task_column, roles.descriptor_columns
+                fitted[0],
+                self.schema,
+                labelled,
+                roles.task_column,
+                roles.descriptor_columns,
+                roles.descriptor_text,
             )
         return targets
 
@@ -167,12 +178,14 @@ class Table:
             row_weights(frame, roles.weight),
             None if task is None else self.schema.describe(frame),
         )
-        kept = parts
+        kept, unseen = parts, np.zeros(len(frame), dtype=bool)
         if task is not None and roles.task_column:
-            named = frame[roles.task_column].is_not_null().to_numpy()
-            usable = usable_rows(self.schema, task.numpy(), named, parts["train"])
-            kept = {name: own & usable for name, own in parts.items()}
-        self.notes = (*self.schema.notes, *_lost(parts, kept))
+            known = task.numpy() >= 0
+            if self.schema.descriptors:
+                unseen = parts["test"] & ~known & frame[roles.task_column].is_not_null().to_numpy()
+            kept = {name: own & known for name, own in parts.items()}
+        self.notes = (*self.schema.notes, *_lost(parts, kept, unseen))
+        self.unseen = whole.take(torch.from_numpy(np.flatnonzero(unseen)))
         self.train, self.valid, self.test = (
             whole.take(torch.from_numpy(np.flatnonzero(kept[n]))) for n in PARTS
         )
@@ -181,16 +194,20 @@ class Table:
                 f"The weight column '{roles.weight}' is 0 in every training row.", "Use positive weights."
             )
         clusters = row_clusters(frame, roles.cluster)
-        self._clusters = None if clusters is None else {name: clusters[own] for name, own in kept.items()}
+        rows = {**kept, "unseen": unseen}
+        self._clusters = None if clusters is None else {name: clusters[own] for name, own in rows.items()}
 
 
 def _sizes(parts: dict[str, Mask]) -> dict[str, int]:
     return {name: int(own.sum()) for name, own in parts.items()}
 
 
-def _lost(parts: dict[str, Mask], kept: dict[str, Mask]) -> list[str]:
+def _lost(parts: dict[str, Mask], kept: dict[str, Mask], unseen: Mask) -> list[str]:
     lost = {name: int(own.sum() - kept[name].sum()) for name, own in parts.items()}
-    if not any(lost.values()):
-        return []
-    where = ", ".join(f"{name} {count}" for name, count in lost.items())
-    return [f"rows of tasks without a label to train on were left out: {where}"]
+    apart = int(unseen.sum())
+    lost["test"] -= apart
+    notes = [f"test rows of tasks that were not trained on were kept apart: {apart}"] if apart else []
+    if any(lost.values()):
+        where = ", ".join(f"{name} {count}" for name, count in lost.items())
+        notes.append(f"rows of tasks without a label to train on were left out: {where}")
+    return notes

@@ -33,7 +33,7 @@ and heads.
 
 from sharewise.nn.cost import Cost
 from sharewise.nn.dropout import Dropout, RowShard, row_shard
-from sharewise.nn.model import MultiTaskModel
+from sharewise.nn.model import MultiTaskModel, Part
 from sharewise.nn.options import PRESETS, ModelOptions
 from sharewise.nn.sharing import Setting, Sharing, Traits
 from sharewise.nn.structures import STRUCTURES
@@ -45,6 +45,7 @@ __all__ = [
     "Dropout",
     "ModelOptions",
     "MultiTaskModel",
+    "Part",
     "RowShard",
     "Setting",
     "Sharing",

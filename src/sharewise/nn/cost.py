@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from sharewise.errors import ConfigError
 from sharewise.nn.options import ModelOptions
 from sharewise.tasks import InputSpec
 
@@ -48,6 +49,14 @@ def measure(model: nn.Module, inputs: InputSpec) -> Cost:
     return Cost(sum(p.numel() for p in model.parameters()), products.count)
 
 
+#: One multiplication an entry: gates times experts, scales, masks.
+_ELEMENTWISE = frozenset({torch.ops.aten.mul, torch.ops.aten.addcmul})
+
+
+#: A structure that misses the cost to match by more than this factor is refused.
+FAR = 1.25
+
+
 class _Products(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Adds up the multiplications of the products that run inside the ``with`` block."""
 
@@ -57,6 +66,8 @@ class _Products(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
+        if func.overloadpacket in _ELEMENTWISE and out.is_floating_point():
+            self.count += out.numel()
         formula = flop_registry.get(func.overloadpacket)
         if formula is not None:
             self.count += formula(*args, **(kwargs or {}), out_val=out) // 2
@@ -84,6 +95,13 @@ def matched(options: ModelOptions, build: Callable[[ModelOptions], Cost]) -> Mod
         middle = (low + high) / 2
         low, high = (middle, high) if cost_at(middle) < target else (low, middle)
     nearest = min((low, high), key=lambda scale: abs(cost_at(scale) - target))
+    found = cost_at(nearest)
+    if not target / FAR <= found <= target * FAR:
+        raise ConfigError(
+            f"Sharing '{options.sharing}' cannot have the {target:,} {measure_of} of '{options.match_to}': "
+            f"the nearest it comes to is {found:,}.",
+            "Match something else, make the embeddings smaller, or leave match out.",
+        )
     return _scaled(plain, nearest)
 
 

@@ -25,6 +25,9 @@ from sharewise.nn.sharing import Setting, Sharing
 from sharewise.nn.structures import STRUCTURES
 from sharewise.tasks import InputSpec, TaskSet, describe
 
+#: The name of a weight in the state, and rows of it.
+Part = tuple[str, slice]
+
 
 class MultiTaskModel(nn.Module):
     """f(y | x, zᵢ) for all tasks of a set.
@@ -40,6 +43,7 @@ class MultiTaskModel(nn.Module):
 
     Attributes:
         options: as given, with `hidden` solved if costs were matched.
+        own_encoder: whether the encoder is the user's.
 
     Example:
         >>> from sharewise.tasks import Task
@@ -67,6 +71,7 @@ class MultiTaskModel(nn.Module):
         if options.match is not None:
             options = matched(options, _builder(tasks, inputs, encoder, z))
         self.tasks, self.inputs, self.options = tasks, inputs, options
+        self.own_encoder = encoder is not None
         self.register_buffer("descriptors", None if options.descriptor == "index" else z)
         self._keeps = False
         self._parting: tuple[Tensor, Tensor] | None = None
@@ -212,6 +217,32 @@ class MultiTaskModel(nn.Module):
             parts.append(self.encoder.parameters())
             parts.append(iter(()) if self.members is None else self.members.parameters())
         return [p for p in chain(*parts) if p.requires_grad]
+
+    def task_parts(self) -> list[list[Part]] | None:
+        """Return each task's part of the weights, if tasks share nothing and do not pull."""
+        tasks = len(self.tasks)
+        if tasks == 1 or self.shared_parameters() or self.sharing.traits.soft:
+            return None
+        parts: list[list[Part]] = [[] for _ in range(tasks)]
+        for name, value in self.state_dict().items():
+            for task, rows in self._owners(name, len(value) if value.dim() else 1):
+                parts[task].append((name, rows))
+        return parts
+
+    def _owners(self, name: str, length: int) -> Iterator[tuple[int, slice]]:
+        """Yield whose the rows of a stacked weight are: each of its tasks has as many, in order."""
+        places = name.split(".")
+        if name == "descriptors":
+            return
+        if "modules_" in places:  # deep copies of the user's module
+            yield int(places[places.index("modules_") + 1]), slice(None)
+            return
+        own = tuple(range(len(self.tasks)))
+        if places[:2] == ["heads", "groups"]:
+            own = self.tasks.groups[int(places[2])].index
+        each = length // len(own)
+        for place, task in enumerate(own):
+            yield task, slice(place * each, (place + 1) * each)
 
     def shared_parameters(self) -> list[nn.Parameter]:
         """Return the trained parameters that several tasks read: what balancing weighs."""

@@ -32,6 +32,8 @@ AT_LEAST: dict[str, float] = {
     "frequency_scale": 0,
     "members": 1,
 }
+#: More than anyone trains; far more would only be found out when memory or patience is at its end.
+AT_MOST = {"experts": 10_000, "specific": 10_000, "levels": 100, "members": 1_000}
 RATES = ("expert_dropout", "dropout", "input_dropout")
 WIDTHS = ("hidden", "tower", "encoder_hidden", "channels")
 
@@ -112,6 +114,8 @@ class PartOptions:
                 getattr(self, name),
                 f"Use a number of at least {least:g}.",
             )
+        for name, most in AT_MOST.items():
+            _check(getattr(self, name) <= most, name, getattr(self, name), f"Use a number of at most {most}.")
         for name in RATES:
             _check(0 <= getattr(self, name) < 1, name, getattr(self, name), "Use at least 0 and less than 1.")
         for name in WIDTHS:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import polars as pl
 from jaxtyping import Int
 from safetensors import SafetensorError
-from torch import Tensor
+from torch import Tensor, nn
 
 from sharewise.data import Schema
 from sharewise.errors import CheckpointError, DataError, SharewiseError
@@ -19,10 +19,7 @@ from sharewise.nn import ModelOptions, MultiTaskModel
 from sharewise.serve.frames import disjoint_frame, joint_frame
 from sharewise.tasks import InputSpec, TaskSet
 from sharewise.train import Run, predict
-
-#: Of ``model.json``; a reader refuses any other.
-FORMAT = 1
-MODEL, SCHEMA = "model.json", "schema.json"
+from sharewise.train.run import FORMAT, MODEL, SCHEMA
 
 Made = TypeVar("Made")
 
@@ -78,13 +75,15 @@ class Artifact:
 
 def save(run: Run, model: MultiTaskModel, schema: Schema) -> None:
     """Write into a run what `load` needs beside the weights; the run is to be sealed afterwards."""
-    values = {"format": FORMAT, "options": asdict(model.options), "tasks": model.tasks.to_dict()}
-    run.write_json(MODEL, values)
-    run.write_json(SCHEMA, schema.to_dict())
+    run.write_model(model, schema)
 
 
-def load(folder: str | Path) -> Artifact:
+def load(folder: str | Path, encoder: nn.Module | None = None) -> Artifact:
     """Load the trained model of a run's folder.
+
+    Args:
+        folder: of `fit`, `compare`, or a command.
+        encoder: a module like the one that the model was made with, if it was one of the user's own.
 
     Raises:
         CheckpointError: if the folder holds no finished run, or one that is damaged or of another version.
@@ -95,15 +94,30 @@ def load(folder: str | Path) -> Artifact:
     read = partial(_read, run)
     tasks = read(lambda: TaskSet.from_dict(values["tasks"]))
     schema = read(lambda: Schema.from_dict(run.read_json(SCHEMA)))
-    model = read(lambda: _model(tasks, schema.inputs, values["options"]))
+    if values.get("own_encoder", False) and encoder is None:
+        raise CheckpointError(
+            f"The model of '{run.folder}' has an encoder of its user's own, which no file holds.",
+            "Give one like it: load(folder, encoder=...).",
+        )
+    weights = read(run.weights)
+    model = read(lambda: _model(tasks, schema.inputs, values["options"], weights, encoder))
     read(lambda: run.load_weights(model))
     return Artifact(model.eval(), schema, tasks)
 
 
-def _model(tasks: TaskSet, inputs: InputSpec, options: dict[str, Any]) -> MultiTaskModel:
+def _model(
+    tasks: TaskSet,
+    inputs: InputSpec,
+    options: dict[str, Any],
+    weights: dict[str, Tensor],
+    encoder: nn.Module | None,
+) -> MultiTaskModel:
     # JSON knows lists only; the options have tuples. Widths were solved when the model was made.
     plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
-    return MultiTaskModel(tasks, inputs, ModelOptions(**{**plain, "match": None}))
+    # Descriptors lie with the weights: what encoded the texts need not be there any more.
+    z = weights.get("descriptors")
+    made = ModelOptions(**{**plain, "match": None})
+    return MultiTaskModel(tasks, inputs, made, encoder=encoder, descriptors=z)
 
 
 def _check_format(run: Run, values: Any) -> None:

@@ -6,10 +6,9 @@ import polars as pl
 from jaxtyping import Float
 from torch import Tensor
 
+from sharewise.data.roles import PREDICTION
 from sharewise.tasks import Task, TaskSet
 from sharewise.train import split_by_task
-
-PREDICTION = "prediction"
 
 
 def joint_frame(values: Float[Tensor, "rows columns"], tasks: TaskSet) -> pl.DataFrame:

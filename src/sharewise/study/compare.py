@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sharewise import files
+from sharewise.data import Schema, Table
 from sharewise.errors import ConfigError, DataError
 from sharewise.nn import ModelOptions
 from sharewise.study import advice, evidence
@@ -93,7 +94,8 @@ def compare(
         timing = {run.trial.name: timing_of(stages.folder(run.trial)) for own in runs.values() for run in own}
         comparison = Comparison(_with_words(_as_json(found)), timing, model)
         if folder is not None:
-            _keep(Run.create(folder), comparison, Run.open(best_folder))
+            schema = data.schema if isinstance(data, Table) else None
+            _keep(Run.create(folder), comparison, Run.open(best_folder), schema)
         return comparison
 
 
@@ -163,8 +165,10 @@ def _as_json(values: dict[str, Any]) -> dict[str, Any]:
     return plain
 
 
-def _keep(run: Run, comparison: Comparison, best: Run) -> None:
+def _keep(run: Run, comparison: Comparison, best: Run, schema: Schema | None) -> None:
     run.write_weights(comparison.model)
+    if schema is not None:
+        run.write_model(comparison.model, schema)
     run.write(LOG, best.read(LOG))
     run.write_json(TIMING, comparison.timing)
     run.seal()

@@ -69,5 +69,10 @@ def describe(
             raise ConfigError(
                 f"Task '{missing[0]}' has no text to be described by.", "Give every task a text."
             )
+        if len(tasks) > 1 and len({task.text for task in tasks}) == 1:
+            raise ConfigError(
+                "All tasks have the same text, which tells them apart by nothing.",
+                "Give each a text of its own; with a task column, name the column of texts: descriptor_text.",
+            )
         return torch.tensor([list(encoder(task.text)) for task in tasks], dtype=torch.float32)
     raise ConfigError(f"Descriptor '{descriptor}' is unknown.", nearest(descriptor, DESCRIPTORS))

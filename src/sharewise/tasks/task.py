@@ -62,12 +62,21 @@ class Task:
             )
         if not scale > 0:
             raise ConfigError(f"Task '{name}' has label scale {scale}.", "Use a positive scale.")
+        classes = tuple(classes)
+        if not all(isinstance(one, str) for one in classes):
+            raise ConfigError(
+                f"Task '{name}' has classes {list(classes)}.", "Write them as texts, as the label has them."
+            )
+        if len(classes) == 1 or len(set(classes)) < len(classes):
+            raise ConfigError(
+                f"Task '{name}' has classes {list(classes)}.", "Name at least two, and each of them once."
+            )
         values: dict[str, Any] = {
             "name": name,
             "kind": make_kind(kind) if isinstance(kind, str) else kind,
             "label": label or name,
             "weight": float(weight),
-            "classes": tuple(classes),
+            "classes": classes,
             "mean": float(mean),
             "scale": float(scale),
             "attributes": tuple(float(a) for a in attributes),

@@ -13,6 +13,8 @@ from torch import nn
 from sharewise.data.batches import Batch
 from sharewise.errors import ConfigError
 
+#: Kinds of devices that can train; others have no storage, or no kernels.
+DEVICES = ("cpu", "cuda", "mps", "xpu")
 PRECISIONS = ("auto", "fp32", "bf16")
 #: Narrower matrices than this are bound by overhead, which bf16 does not cut.
 WIDE = 128
@@ -30,6 +32,8 @@ def choose_device(name: str = "auto") -> torch.device:
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         device = torch.device(name)
+        if device.type not in DEVICES:
+            raise RuntimeError
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
         raise ConfigError(f"Device '{name}' cannot be used here.", "Use 'auto' or 'cpu'.") from error

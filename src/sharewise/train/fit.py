@@ -11,6 +11,7 @@ from torch import nn
 
 from sharewise import files
 from sharewise.balance import Balancer, Conflict, make_balancer
+from sharewise.data import Table
 from sharewise.errors import DataError
 from sharewise.nn import MultiTaskModel
 from sharewise.train.devices import choose_device
@@ -33,6 +34,9 @@ def fit(
     progress: Progress | None = None,
 ) -> FitResult:
     """Train a model; afterwards it holds the weights of the best validation score, in evaluation mode.
+
+    Tasks that share nothing keep the weights of their own best validation loss each, and stop each by its own
+    patience, as if they were trained alone.
 
     Under torchrun the processes share the work, and give the result of one process up to rounding.
 
@@ -66,7 +70,7 @@ def fit(
             loop.run()
         state.restore_best()
         model.eval()
-        keeper.finish(model)
+        keeper.finish(model, data.schema if isinstance(data, Table) else None)
     finally:
         keeper.close()
     return _result(loop, keeper)
@@ -104,8 +108,15 @@ def _result(loop: Loop, keeper: Keeper) -> FitResult:
         history=history,
         best_step=best_step,
         best_score=float("nan") if cursor.best_score is None else cursor.best_score,
-        scores=loop.gains(best["valid"]) if best else {},
+        scores=loop.gains(_best_losses(loop, best["valid"])) if best else {},
         steps=cursor.step,
         seconds=keeper.seconds,
         rows_per_second=keeper.rows / keeper.seconds,
     )
+
+
+def _best_losses(loop: Loop, at_best: dict[str, float]) -> dict[str, float]:
+    own = loop.state.cursor.task_best
+    if own is None:
+        return at_best
+    return {task.name: loss for task, loss in zip(loop.tasks, own, strict=True) if loss < float("inf")}

@@ -9,6 +9,8 @@ from typing import Any
 from torch import nn
 
 from sharewise import files
+from sharewise.data import Schema
+from sharewise.nn import MultiTaskModel
 from sharewise.train.checkpoint import Checkpoints, Saved
 from sharewise.train.processes import Processes
 from sharewise.train.progress import Progress
@@ -78,11 +80,18 @@ class Keeper:
         if self._checkpoints:
             self._checkpoints.save(state.cursor.step, state.tensors(), state.values(), self.log.content)
 
-    def finish(self, model: nn.Module) -> None:
-        """Write what the run leaves and seal it, unless a finished run lies here whole already."""
+    def finish(self, model: nn.Module, schema: Schema | None) -> None:
+        """Write what the run leaves and seal it, unless a finished run lies here whole already.
+
+        Args:
+            model: trained.
+            schema: of the table that it was trained on, if it was one: then the run can be loaded to predict.
+        """
         if self._run is None or self._run.manifest is not None:
             return
         self._run.write_weights(model)
+        if schema is not None and isinstance(model, MultiTaskModel):
+            self._run.write_model(model, schema)
         self._run.write(LOG, self.log.content)
         self._run.write_json(TIMING, {"seconds": self.seconds, "rows": self.rows})
         self._run.seal()

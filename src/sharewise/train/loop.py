@@ -23,13 +23,14 @@ from sharewise.streams import derive_seed
 from sharewise.tasks import TaskSet
 from sharewise.train.constant import fit_constant
 from sharewise.train.devices import autocast, choose_precision, fetch, part, resident, seed_chance
-from sharewise.train.evaluate import loss_sums, score_of
+from sharewise.train.evaluate import loss_sums
 from sharewise.train.keeper import Keeper
 from sharewise.train.objective import Objective, RowWeights
 from sharewise.train.options import TrainOptions
 from sharewise.train.processes import Processes
 from sharewise.train.result import by_name
 from sharewise.train.schedule import factor
+from sharewise.train.selection import Selection
 from sharewise.train.state import RunState
 from sharewise.train.watch import Watch
 
@@ -89,6 +90,7 @@ class Loop:
         constant = fit_constant(data.train, data.tasks)
         sums, totals = loss_sums(constant, data.valid, Objective(data.tasks))
         self._constants = sums / totals
+        self._selection = Selection(model, data.tasks, self._constants, options.epochs, options.patience)
 
     def run(self) -> None:
         """Train until the epochs are over or the patience is."""
@@ -100,6 +102,11 @@ class Loop:
                 self._advance(len(group))
                 if self.state.cursor.finished:
                     return
+
+    @property
+    def tasks(self) -> TaskSet:
+        """What is learned."""
+        return self._tasks
 
     def gains(self, losses: dict[str, float]) -> dict[str, float]:
         """Return 1 - loss / loss of the constant predictor, for validation losses by task name."""
@@ -257,8 +264,7 @@ class Loop:
     def _evaluate(self) -> None:
         self._watch.check()
         losses = self._validate()
-        score = score_of(losses, self._constants, self._tasks)
-        self._judge(score)
+        score = self._selection.judge(self.state, losses)
         self._keeper.evaluated(self._record(losses, score))
         self.state.running.zero_()
         self.state.conflict.clear()
@@ -270,18 +276,6 @@ class Loop:
         if not sums.isfinite().all():
             raise self._watch.error(f"on the validation split after step {self.state.cursor.step - 1}", sums)
         return sums / totals
-
-    def _judge(self, score: float) -> None:
-        cursor, patience = self.state.cursor, self._options.patience
-        if score == score:  # a number: there are validation labels to judge by
-            if cursor.best_score is None or score > cursor.best_score:
-                cursor.best_score, cursor.best_step, cursor.worse = score, cursor.step, 0
-                self.state.keep_best()
-            else:
-                cursor.worse += 1
-        cursor.finished = cursor.epoch >= self._options.epochs or (
-            patience is not None and cursor.worse >= patience
-        )
 
     def _record(self, losses: Tensor, score: float) -> dict[str, Any]:
         cursor, running = self.state.cursor, self.state.running

@@ -9,6 +9,7 @@ pickled.
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,17 @@ import safetensors.torch
 from torch import Tensor, nn
 
 from sharewise import files
+from sharewise.data import Schema
 from sharewise.errors import CheckpointError
+from sharewise.nn import MultiTaskModel
 from sharewise.train.state import plain
 
 WEIGHTS = "model.safetensors"
 LOG = "log.jsonl"
 TIMING = "timing.json"
+MODEL, SCHEMA = "model.json", "schema.json"
+#: Of ``model.json``; a reader refuses any other.
+FORMAT = 1
 #: Files that differ from run to run.
 VOLATILE = frozenset({TIMING, "report.html"})
 
@@ -84,9 +90,24 @@ class Run:
         """Write a value as JSON."""
         self.write(name, files.to_json(value))
 
+    def write_model(self, model: MultiTaskModel, schema: Schema) -> None:
+        """Write what `sharewise.load` needs beside the weights: options, tasks, and how columns are read."""
+        values = {
+            "format": FORMAT,
+            "options": asdict(model.options),
+            "tasks": model.tasks.to_dict(),
+            "own_encoder": model.own_encoder,
+        }
+        self.write_json(MODEL, values)
+        self.write_json(SCHEMA, schema.to_dict())
+
     def write_weights(self, model: nn.Module) -> None:
         """Write the model's weights as safetensors."""
         self.write(WEIGHTS, safetensors.torch.save(plain(model.state_dict())))
+
+    def leave_out(self, name: str) -> None:
+        """Leave a file out of the next sealing: it may change afterwards."""
+        self._names.discard(name)
 
     def seal(self) -> str:
         """Write the manifest over all files written, and return its digest."""

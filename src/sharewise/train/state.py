@@ -6,7 +6,7 @@ Chance needs no place in it: the order of rows is a function of (seed, epoch), a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from sharewise.balance import Balancer, Conflict
+from sharewise.nn import Part
 
 
 @dataclass
@@ -27,6 +28,8 @@ class Cursor:
         best_score, best_step: of the best evaluation; None and 0 before it.
         worse: evaluations since without a better score.
         finished: nothing is left to do.
+        task_best, task_worse: the same for each task, where tasks share nothing; else None.
+        best_whole: the best weights are those of one step, the best one.
     """
 
     step: int = 0
@@ -36,6 +39,14 @@ class Cursor:
     best_step: int = 0
     worse: int = 0
     finished: bool = False
+    task_best: list[float] | None = None
+    task_worse: list[int] | None = None
+    best_whole: bool = True
+
+    @property
+    def at_best(self) -> bool:
+        """True if the present weights are the best ones."""
+        return self.best_whole and self.best_step == self.step
 
 
 @dataclass
@@ -58,9 +69,14 @@ class RunState:
     cursor: Cursor = field(default_factory=Cursor)
     best: dict[str, Tensor] | None = None
 
-    def keep_best(self) -> None:
-        """Remember the present weights as the best."""
-        self.best = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
+    def keep_best(self, parts: Sequence[Part] | None = None) -> None:
+        """Remember the present weights, or these parts of them, as the best."""
+        present = self.model.state_dict()
+        if parts is None or self.best is None:
+            self.best = {name: value.detach().clone() for name, value in present.items()}
+            return
+        for name, rows in parts:
+            self.best[name][rows] = present[name][rows]
 
     def restore_best(self) -> None:
         """Put the best weights into the model, if there are any."""
@@ -70,7 +86,7 @@ class RunState:
     def tensors(self) -> dict[str, Tensor]:
         """Return all tensors by name, on the CPU, apart from each other in memory."""
         # The best weights are the present ones at the very step that made them the best.
-        best = self.best if self.best is not None and self.cursor.best_step != self.cursor.step else {}
+        best = self.best if self.best is not None and not self.cursor.at_best else {}
         parts: dict[str, Mapping[str, Tensor]] = {
             "model": self.model.state_dict(),
             "best": best,
@@ -95,7 +111,7 @@ class RunState:
         self.running.copy_(tensors["run.running"])
         if self.cursor.best_score is None:
             self.best = None
-        elif self.cursor.best_step == self.cursor.step:
+        elif self.cursor.at_best:
             self.keep_best()
         else:
             device = self.running.device

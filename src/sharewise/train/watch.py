@@ -65,6 +65,6 @@ class Watch:
         )
         what = f"The loss of task {names}" if bad else "The penalty, or the weighted sum of the losses,"
         return DivergedError(
-            f"{what} is not a finite number {where}; training stopped, the last good checkpoint is kept.",
+            f"{what} is not a finite number {where}; training stopped; what was saved before is kept.",
             "Lower the learning rate, clip the gradient, or look for extreme values in the table.",
         )

@@ -29,6 +29,7 @@ class CatalogEntry:
         cluster: the column whose rows belong together when intervals are computed, or None.
         task_column: the column that tells a row's task (disjoint data), or None (joint data).
         descriptor_columns: the columns that describe a row's task, for tasks that were not trained on.
+        descriptor_text: the column that describes it in words.
     """
 
     name: str
@@ -42,3 +43,4 @@ class CatalogEntry:
     cluster: str | None = None
     task_column: str | None = None
     descriptor_columns: Sequence[str] = ()
+    descriptor_text: str | None = None

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_type_hints
 
 from sharewise.data.catalog import census, destinations, flights, movielens, samples, synthetic
 from sharewise.data.catalog.entry import CatalogEntry
 from sharewise.errors import ConfigError, nearest
+
+#: No option of a data set counts further.
+MOST = 100_000_000
 
 ENTRIES: dict[str, Callable[..., CatalogEntry]] = {
     "flights": flights.load,
@@ -44,13 +47,22 @@ def load(name: str, **options: Any) -> CatalogEntry:
     """
     loader = _loader(name)
     known = tuple(inspect.signature(loader).parameters)
-    for option in options:
+    hints = get_type_hints(loader)
+    for option, value in options.items():
         if option not in known:
             raise ConfigError(
                 f"The data set '{name}' has no option '{option}'.",
                 nearest(option, known) if known else "It takes none.",
             )
+        _check_type(name, option, value, hints[option])
     return loader(**options)
+
+
+def _check_type(name: str, option: str, value: Any, wanted: type) -> None:
+    fits = isinstance(value, (int, float) if wanted is float else wanted) and not isinstance(value, bool)
+    if not fits or (wanted is int and not 0 <= value <= MOST):
+        words = {int: f"a whole number from 0 to {MOST:,}", float: "a number", str: "a text"}[wanted]
+        raise ConfigError(f"The option '{option}' of '{name}' is {value!r}.", f"Use {words}.")
 
 
 def _loader(name: str) -> Callable[..., CatalogEntry]:
