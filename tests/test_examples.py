@@ -72,3 +72,14 @@ def test_configurations_of_the_pages_are_valid(page: Path) -> None:
 
     for block in TOML.findall(page.read_text(encoding="utf-8")):
         parse_config(block, source=page.name)
+
+
+def test_configurations_of_the_flights_find_their_columns() -> None:
+    from sharewise.config import parse_config, prepare
+
+    blocks = [block for page in PAGES for block in TOML.findall(page.read_text(encoding="utf-8"))]
+    configs = [parse_config(block) for block in blocks if 'source = "flights"' in re.sub(" +", " ", block)]
+    assert len(configs) >= 2
+    for config in configs:
+        table = prepare(config).table
+        assert len(table.train) > len(table.test)

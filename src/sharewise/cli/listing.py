@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
-from sharewise.balance import METHOD_CLASSES
+from sharewise.balance import ENGINES, METHOD_CLASSES
 from sharewise.data import SCHEMES, catalog
 from sharewise.nn import STRUCTURES
 from sharewise.tasks.kinds import KINDS
@@ -34,6 +34,7 @@ def run_list() -> None:
         "catalog: source in [data]": {name: catalog.summarise(name) for name in catalog.names()},
         "samplers: sampling in [train]": SAMPLERS,
         "balancing: method in [balance]": _first_lines(METHOD_CLASSES),
+        "engines: engine in [balance]": _first_lines(ENGINES),
     }
     for title, names in sections.items():
         console.print(_grid(title, names))

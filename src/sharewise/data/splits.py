@@ -20,7 +20,7 @@ class FractionSplit:
     """Rows at random: `valid` and `test` are shares of all rows."""
 
     valid: float = 0.1
-    test: float = 0.2
+    test: float = 0.1
     seed: int = 0
 
     @property
@@ -68,7 +68,7 @@ class GroupSplit:
 
     column: str
     valid: float = 0.1
-    test: float = 0.2
+    test: float = 0.1
     seed: int = 0
 
     @property

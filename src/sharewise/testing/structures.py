@@ -265,6 +265,16 @@ def soft_means_a_penalty(name: str) -> None:
     _close(found[1], 2 * found[0], name)
 
 
+def reads_all_means_other_tasks_networks(name: str) -> None:
+    """A row of task t is given the same with other tasks beside it as without, unless rows read them all."""
+    tasks, inputs = list(mixed_tasks()), make_inputs()
+    first, z = torch.zeros(ROWS, dtype=torch.int64), torch.ones(ROWS, 2)
+    models = (_model(name, TaskSet(some), descriptor="attributes") for some in (tasks[:1], tasks))
+    alone, beside = (model(inputs, first, z).detach() for model in models)
+    difference = (alone - beside[:, : alone.shape[1]]).abs().max()
+    assert (float(difference) > 1e-5) == STRUCTURES[name].traits.reads_all, f"{name}: {difference}"
+
+
 def shared_encoders_are_shared(name: str) -> None:
     """A shared encoder is as large as that of one task; encoders of their own are one for every task."""
     sizes = [
@@ -308,6 +318,7 @@ STRUCTURE_CHECKS: dict[str, Callable[[str], None]] = {
         conditional_means_unseen_tasks,
         gated_means_gates,
         soft_means_a_penalty,
+        reads_all_means_other_tasks_networks,
         shared_encoders_are_shared,
         groups_hold_each_parameter_once,
         costs_can_be_matched,
