@@ -51,7 +51,7 @@ def start(folder: Path, processes: int) -> None:
 def test_two_processes_give_the_result_of_one(tmp_path: Path) -> None:
     two_processes.main(tmp_path / "one")
     start(tmp_path / "two", 2)
-    for shape in ("disjoint", *(f"joint/{method}" for method in two_processes.METHODS)):
+    for shape in ("disjoint", "pike", *(f"joint/{method}" for method in two_processes.METHODS)):
         one, two = Run.open(tmp_path / "one" / shape), Run.open(tmp_path / "two" / shape)
         expected = one.weights()
         for name, value in two.weights().items():
@@ -59,7 +59,12 @@ def test_two_processes_give_the_result_of_one(tmp_path: Path) -> None:
         for here, there in zip(one.history(), two.history(), strict=True):
             assert here["step"] == there["step"]
             if "conflict" in here:
-                conflicts = (torch.tensor(record["conflict"]["cosines"]) for record in (here, there))
-                assert torch.allclose(*conflicts, atol=1e-4), shape
+                one_seen, two_seen = here["conflict"], there["conflict"]
+                for name in ("cosines", "cosine_squares"):
+                    cosines = torch.tensor(one_seen[name]), torch.tensor(two_seen[name])
+                    assert torch.allclose(*cosines, atol=1e-4), (shape, name)
+                for name in ("norm", "agreement"):
+                    assert one_seen[name] == pytest.approx(two_seen[name], rel=1e-4, abs=1e-4), (shape, name)
+            assert here.get("shares") == pytest.approx(there.get("shares"), abs=1e-5)
             assert here["score"] == pytest.approx(there["score"], abs=1e-5)
             assert here["train"] == pytest.approx(there["train"], abs=1e-4)

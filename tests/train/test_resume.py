@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from train_stubs import TASKS, Net, make
+from train_stubs import TASKS, Data, Net, disjoint, make
 
 from sharewise import files
 from sharewise.balance import Balancer, make_balancer
@@ -103,6 +103,24 @@ def test_stopped_between_checkpoints(tmp_path: Path) -> None:
             train(tmp_path / "b", options, progress=StopAt(step))
     train(tmp_path / "b", options)
     assert outcome(tmp_path / "a") == outcome(tmp_path / "b")
+
+
+@pytest.mark.parametrize("step", [1, 4, 6, 9])
+def test_shares_that_follow_the_gradients_go_on(tmp_path: Path, step: int) -> None:
+    data = Data(TASKS, disjoint(130), disjoint(60, 1))
+    options = replace(OPTIONS, sampling="pike", mix_every=3, mix_gain=1.0, checkpoint_every=2)
+
+    def run(name: str, progress: Progress | None = None) -> None:
+        fit(Net(TASKS), data, options, folder=tmp_path / name, progress=progress)
+
+    run("a")
+    with pytest.raises(Stopped):
+        run("b", StopAt(step))
+    run("b")
+    assert outcome(tmp_path / "a") == outcome(tmp_path / "b")
+    shares = [record["shares"] for record in Run.open(tmp_path / "a").history()]
+    assert shares[0] != shares[-1]
+    assert all(sum(share.values()) == pytest.approx(1.0) for share in shares)
 
 
 def test_checkpoints_change_nothing(finished: Path, tmp_path: Path) -> None:

@@ -59,6 +59,12 @@ def main(folder: Path) -> None:
         OPTIONS,
         folder=folder / "disjoint",
     )
+    fit(
+        MultiTaskModel(TASKS, inputs, options),
+        Data(TASKS, disjoint(65), disjoint(31, 1)),
+        replace(OPTIONS, sampling="pike", mix_every=2, mix_gain=1.0),
+        folder=folder / "pike",
+    )
 
 
 if __name__ == "__main__":

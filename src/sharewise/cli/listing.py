@@ -21,6 +21,7 @@ _SAMPLERS = {
     "proportional": "Tasks by their rows.",
     "temperature": "Tasks by their rows to the power 1 / temperature: between the two above.",
     "round_robin": "Every task in turn.",
+    "pike": "Tasks by the length and noise of their gradients, as training goes on (Li et al. 2025).",
 }
 SAMPLERS = {name: _SAMPLERS.get(name, "") for name in SCHEMES}
 

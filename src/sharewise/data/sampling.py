@@ -16,7 +16,7 @@ from sharewise.data.batches import Batch
 from sharewise.errors import ConfigError, DataError, nearest
 from sharewise.streams import stream
 
-SCHEMES = ("shuffle", "uniform", "proportional", "temperature", "round_robin")
+SCHEMES = ("shuffle", "uniform", "proportional", "temperature", "round_robin", "pike")
 #: Tasks drawn for a batch where nothing else is said.
 TASKS_PER_BATCH = 8
 
@@ -31,7 +31,8 @@ class BatchSource:
         scheme: "shuffle": every row once an epoch, in random order. For disjoint data also tasks first:
             "uniform" over tasks, "proportional" to their rows, "temperature" (rows to the power
             1/temperature), "round_robin" (every task in turn, in random order); then labelled rows of each
-            drawn task, with replacement.
+            drawn task, with replacement. "pike": every row's task by shares that `reweigh` sets, at first
+            those of "uniform".
         temperature: 1 is proportional, large is uniform.
         tasks_per_batch: tasks drawn for a batch (8 if None); its rows are divided equally among them.
         drop_last: leave out an epoch's last batch if it is not full.
@@ -55,7 +56,7 @@ class BatchSource:
         tasks_per_batch = TASKS_PER_BATCH if tasks_per_batch is None else tasks_per_batch
         _check(data, batch_size, scheme, temperature, tasks_per_batch)
         self.rows, self.batch_size, self.seed, self.scheme = len(data), batch_size, seed, scheme
-        self.draws = 1 if scheme == "shuffle" else min(tasks_per_batch, batch_size)
+        self.draws = 1 if scheme in ("shuffle", "pike") else min(tasks_per_batch, batch_size)
         self._length = self.rows // batch_size if drop_last else -(-self.rows // batch_size)
         if not self._length:
             raise DataError(
@@ -88,20 +89,43 @@ class BatchSource:
         if not len(present):
             raise DataError("No row has a label to draw tasks by.", "Check the label of the table.")
         self._sizes, self._starts = sizes[present], (sizes.cumsum(0) - sizes)[present]
-        power = {"uniform": 0.0, "proportional": 1.0}.get(self.scheme, 1.0 / temperature)
+        self._present = present
+        power = {"uniform": 0.0, "pike": 0.0, "proportional": 1.0}.get(self.scheme, 1.0 / temperature)
         shares: Float[Tensor, " tasks"] = (self._sizes.double() / self._sizes.max()) ** power
         self._shares = shares.cumsum(0) / shares.sum()
-        self._each = (torch.arange(self.batch_size) % self.draws).sort().values
+        # The rows are divided equally among the draws; by shares, each is a draw of its own.
+        draws = self.batch_size if self.scheme == "pike" else self.draws
+        self._each = (torch.arange(self.batch_size) % draws).sort().values
+
+    def reweigh(self, shares: Float[Tensor, " tasks"]) -> None:
+        """Draw tasks by these shares of the rows from now on; `shares` has one for every task of the data."""
+        own = shares.double()[self._present]
+        self._shares = own.cumsum(0) / own.sum()
+
+    def probe(
+        self, number: int, tasks: int, rows: int
+    ) -> tuple[Int[Tensor, "tasks rows"], Int[Tensor, " tasks"]]:
+        """Return rows of each of at most so many tasks, drawn anew for every number, and the tasks."""
+        generator = stream(self.seed, "probe", number)
+        drawn = torch.randperm(len(self._sizes), generator=generator)[:tasks].sort().values
+        return self._rows(drawn[:, None].expand(-1, rows), generator), self._present[drawn]
 
     def _draw(self, epoch: int, batch: int) -> Int[Tensor, " rows"]:
         generator = stream(self.seed, "tasks", epoch, batch)
-        drawn = self._tasks(epoch, batch, generator)[self._each]  # the rows divided equally among the draws
-        where = torch.rand(self.batch_size, generator=generator, dtype=torch.float64)
+        return self._rows(self._tasks(epoch, batch, generator)[self._each], generator)
+
+    def _rows(self, drawn: Int[Tensor, "*rows"], generator: torch.Generator) -> Int[Tensor, "*rows"]:
+        """Return a row of each drawn task, with replacement."""
+        where = torch.rand(drawn.shape, generator=generator, dtype=torch.float64)
         sizes = self._sizes[drawn]
         return self._order[self._starts[drawn] + torch.minimum((where * sizes).long(), sizes - 1)]
 
     def _tasks(self, epoch: int, batch: int, generator: torch.Generator) -> Int[Tensor, " draws"]:
         count = len(self._sizes)
+        if self.scheme == "pike":  # evenly spaced draws: every task gets its share up to one row
+            start = torch.rand((), generator=generator, dtype=torch.float64)
+            u = (torch.arange(self.batch_size, dtype=torch.float64) + start) / self.batch_size
+            return torch.searchsorted(self._shares, u, right=True).clamp(max=count - 1)
         if self.scheme != "round_robin":
             u = torch.rand(self.draws, generator=generator, dtype=torch.float64)
             return torch.searchsorted(self._shares, u, right=True).clamp(max=count - 1)

@@ -25,6 +25,7 @@ from sharewise.train.constant import fit_constant
 from sharewise.train.devices import autocast, choose_precision, fetch, part, resident, seed_chance
 from sharewise.train.evaluate import loss_sums
 from sharewise.train.keeper import Keeper
+from sharewise.train.mixing import Mixing
 from sharewise.train.objective import Objective, RowWeights
 from sharewise.train.options import TrainOptions
 from sharewise.train.processes import Processes
@@ -85,6 +86,7 @@ class Loop:
         self._parameters = [p for p in model.parameters() if p.requires_grad]
         self._shared, self._own_parameters = model.shared_parameters(), model.own_parameters()
         self._source = make_source(data.train, options)
+        self._mixing = Mixing(model, self._source, self._train, self._objective, options, self._device)
         self._steps = options.epochs * -(-len(self._source) // options.accumulate)
         self._rate = -1.0
         constant = fit_constant(data.train, data.tasks)
@@ -115,9 +117,11 @@ class Loop:
 
     def _groups(self) -> Iterator[Group]:
         cursor = self.state.cursor
-        batches = self._source.epoch(cursor.epoch, cursor.batch)
-        while group := list(islice(batches, self._options.accumulate)):
-            yield group
+        epoch, batches = cursor.epoch, self._source.epoch(cursor.epoch, cursor.batch)
+        while cursor.epoch == epoch:
+            if self._mixing.follows:  # before the step's batches are drawn
+                self.state.shares = self._mixing.shares(cursor.step, self.state.shares)
+            yield list(islice(batches, self._options.accumulate))
 
     def _step(self, group: Group) -> None:
         step = self.state.cursor.step
@@ -282,6 +286,7 @@ class Loop:
         conflict = self.state.conflict.record(self._tasks.names)
         return {
             **({} if conflict is None else {"conflict": conflict}),
+            **({} if self.state.shares is None else {"shares": by_name(self.state.shares, self._tasks)}),
             "step": cursor.step,
             "epoch": cursor.epoch + cursor.batch / len(self._source),
             "learning_rate": self._rate,

@@ -30,8 +30,11 @@ class TrainOptions:
         checkpoint_every: steps between checkpoints, beside those at every evaluation; 0 for none.
         seed: of all chance in training: the order of rows, drop-out.
         device: "auto", or a name of PyTorch's ("cpu", "cuda:1").
-        sampling: "shuffle", or for disjoint data "uniform", "proportional", "temperature", "round_robin".
+        sampling: "shuffle", or for disjoint data "uniform", "proportional", "temperature", "round_robin",
+            "pike".
         temperature: of the sampler of that name.
+        mix_every: steps after which "pike" sets the tasks' shares of the rows anew.
+        mix_gain, mix_noise: ζ₁ and ζ₂ of "pike": how much a gradient's length counts, and its noise.
         tasks_per_batch: drawn by samplers that draw tasks first.
         diagnose: steps between two looks at how the tasks' gradients agree, for the log; 0 for never. None
             leaves it to the command: a comparison looks now and then, a training does not.
@@ -57,12 +60,15 @@ class TrainOptions:
     sampling: str = "shuffle"
     temperature: float = 1.0
     tasks_per_batch: int = 8
+    mix_every: int = 100
+    mix_gain: float = 0.1
+    mix_noise: float = 0.1
     diagnose: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "accumulate", "evals_per_epoch", "tasks_per_batch"):
+        for name in ("epochs", "batch_size", "accumulate", "evals_per_epoch", "tasks_per_batch", "mix_every"):
             self._need(name, getattr(self, name) >= 1, "a whole number from 1 on")
-        for name in ("warmup", "checkpoint_every", "weight_decay"):
+        for name in ("warmup", "checkpoint_every", "weight_decay", "mix_gain", "mix_noise"):
             self._need(name, 0 <= getattr(self, name) < float("inf"), "a number from 0 on")
         for name in ("learning_rate", "temperature"):
             self._need(name, 0 < getattr(self, name) < float("inf"), "a positive number")

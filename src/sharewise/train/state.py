@@ -59,6 +59,7 @@ class RunState:
         conflict: what was seen of the gradients since then.
         cursor: where the run is.
         best: the weights of the best evaluation; None before it.
+        shares: `[tasks]` of the rows, where sampling follows the gradients; else None.
     """
 
     model: nn.Module
@@ -68,6 +69,7 @@ class RunState:
     conflict: Conflict
     cursor: Cursor = field(default_factory=Cursor)
     best: dict[str, Tensor] | None = None
+    shares: Tensor | None = None
 
     def keep_best(self, parts: Sequence[Part] | None = None) -> None:
         """Remember the present weights, or these parts of them, as the best."""
@@ -94,6 +96,7 @@ class RunState:
             "balancer": self.balancer.state_dict(),
             "conflict": self.conflict.state_dict(),
             "run": {"running": self.running},
+            "mix": {} if self.shares is None else {"shares": self.shares},
         }
         return plain({f"{part}.{name}": v for part, values in parts.items() for name, v in values.items()})
 
@@ -109,6 +112,7 @@ class RunState:
         self.balancer.load_state_dict(_part(tensors, "balancer"))
         self.conflict.load_state_dict(_part(tensors, "conflict"))
         self.running.copy_(tensors["run.running"])
+        self.shares = tensors.get("mix.shares")
         if self.cursor.best_score is None:
             self.best = None
         elif self.cursor.at_best:

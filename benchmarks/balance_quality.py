@@ -1,0 +1,237 @@
+"""Every balancing method against tuned equal weights, and against a network for each task, on real data.
+
+Claim: none in advance; the table is the result. Five sets of tasks (`balance_data.py`): New York flights,
+both groups of census-income, yeast, and MultiMNIST. On each, a shared bottom learns under every method with
+its defaults, and `independent` networks learn apart. All get the same search: every learning rate of RATES
+with the first seed, the best on the validation split kept, then all seeds at that rate; the weights of the
+best evaluation are tested. The test split chooses nothing.
+
+Differences are paired by seed. `helps` and `hurts` count tasks by the verdicts of `sharewise.compare` (errors
+of seeds and of test rows, Holm's correction over all methods and tasks of a data set). `over_tasks` is the
+mean over tasks of the primary metric (AUC, R2, D2, accuracy), minus that of equal weights, with Student's
+interval over seeds; it is not corrected for the number of methods: of 25 intervals one or two leave out 0 by
+chance.
+
+Figures: `<data>.<method>` with `rate`, `mean`, `minus_equal`, `minus_independent`, `helps`, `hurts`, `tasks`,
+`seconds`; a method that refuses the data says why in `refused`.
+"""
+
+from __future__ import annotations
+
+import time
+from argparse import Namespace
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from statistics import median
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from balance_data import SETTINGS, setting
+from numpy.typing import NDArray
+
+import common
+from sharewise.balance import METHODS, make_balancer
+from sharewise.errors import SharewiseError
+from sharewise.nn import MultiTaskModel
+from sharewise.study.runner import predict_test
+from sharewise.study.statistics import Sample, compare_samples, contributions
+from sharewise.train import fit
+
+RATES = (1e-3, 2e-3, 4e-3, 8e-3)
+EQUAL, ALONE = "equal", "independent"
+#: `fixed` with weights of 1 is equal; ExcessMTL needs the gradients themselves.
+NAMES = (EQUAL, ALONE, *(name for name in METHODS if name not in (EQUAL, "fixed")))
+ENGINE = {"excess_mtl": "exact"}
+
+
+class Job(NamedTuple):
+    """One run."""
+
+    data: str
+    method: str
+    rate: float
+    seed: int
+    quick: bool
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What came of a run.
+
+    Attributes:
+        score: of the best evaluation on the validation split.
+        values: the primary metric of every task on the test split.
+        units: what the units of test rows contribute to its error, by task.
+        seconds: it took.
+        refused: why it could not be run.
+    """
+
+    score: float = float("-inf")
+    values: dict[str, float] | None = None
+    units: dict[str, NDArray[np.float32]] | None = None
+    seconds: float = 0.0
+    refused: str = ""
+
+
+def run(job: Job) -> Ran:
+    """Train, and judge on the test split."""
+    torch.set_num_threads(1)
+    chosen = setting(job.data, job.quick)
+    data, alone = chosen.data, job.method == ALONE
+    began = time.perf_counter()
+    try:
+        model = MultiTaskModel(
+            data.tasks,
+            data.inputs,
+            replace(chosen.model, sharing=ALONE if alone else "shared_bottom"),
+            seed=job.seed,
+        )
+        method = EQUAL if alone else job.method
+        balancer = make_balancer(data.tasks, method, ENGINE.get(method, "ghost"))
+        options = replace(chosen.train, learning_rate=job.rate, seed=job.seed)
+        if job.quick:
+            options = replace(options, epochs=2)
+        score = fit(model, data, options, balancer=balancer).best_score
+    except SharewiseError as error:
+        return Ran(refused=str(error))
+    seconds = time.perf_counter() - began
+    values, units = {}, {}
+    for name, predicted in predict_test(model, data).items():
+        task = data.tasks[data.tasks.names.index(name)]
+        found = task.kind.effect(predicted.predictions, predicted.targets, predicted.weights)
+        clusters = None if data.clusters is None else data.clusters[data.test.mask[:, task_index(data, name)]]
+        values[name] = float(found.value)
+        units[name] = contributions(found.influence, clusters).astype(np.float32)
+    return Ran(score, values, units, seconds)
+
+
+def task_index(data: Any, name: str) -> int:
+    """Return the number of the task."""
+    return int(data.tasks.names.index(name))
+
+
+def runs(chosen: Namespace, pool: ProcessPoolExecutor, data: str) -> dict[str, tuple[float, list[Ran]]]:
+    """Return every method's best rate and its runs, one a seed; none for a method that refuses."""
+    search = [Job(data, name, rate, 0, chosen.quick) for name in chosen.methods for rate in RATES]
+    found = dict(zip(search, told(chosen, pool, search), strict=True))
+    best = {
+        name: max(RATES, key=lambda rate: found[Job(data, name, rate, 0, chosen.quick)].score)
+        for name in chosen.methods
+    }
+    rest = [
+        Job(data, name, best[name], seed, chosen.quick)
+        for name in chosen.methods
+        for seed in range(1, chosen.seeds)
+        if not found[Job(data, name, best[name], 0, chosen.quick)].refused
+    ]
+    found.update(zip(rest, told(chosen, pool, rest), strict=True))
+    own = {
+        name: [ran for job, ran in found.items() if job.method == name and job.rate == best[name]]
+        for name in chosen.methods
+    }
+    return {name: (best[name], of_name) for name, of_name in own.items()}
+
+
+def told(chosen: Namespace, pool: ProcessPoolExecutor, jobs: Sequence[Job]) -> Iterable[Ran]:
+    """Yield the runs of the jobs in their order, and say how far it is."""
+    for number, (job, ran) in enumerate(zip(jobs, pool.map(run, jobs), strict=True), 1):
+        common.say(
+            chosen, f"{number}/{len(jobs)} {job.data} {job.method} {job.rate} {job.seed}: {ran.score:.4f}"
+        )
+        yield ran
+
+
+def sample(own: Sequence[Ran], task: str) -> Sample:
+    """Return a task's metric over seeds."""
+    values = [ran.values[task] for ran in own if ran.values is not None]
+    units = [ran.units[task] for ran in own if ran.units is not None]
+    return Sample(np.array(values), np.stack(units).astype(np.float64))
+
+
+def over_tasks(own: Sequence[Ran]) -> NDArray[np.float64]:
+    """Return the mean over tasks of the metric, one a seed."""
+    return np.array([np.mean(list(ran.values.values())) for ran in own if ran.values is not None])
+
+
+def measure(chosen: Namespace, pool: ProcessPoolExecutor, data: str) -> dict[str, Any]:
+    """Return the figures of one data set."""
+    every = runs(chosen, pool, data)
+    tasks = list(every[EQUAL][1][0].values or {})
+    whole = {name: own for name, (_, own) in every.items() if not any(ran.refused for ran in own)}
+    samples = {name: {task: sample(own, task) for task in tasks} for name, own in whole.items()}
+    verdicts = compare_samples(samples, EQUAL)
+    means = {name: over_tasks(own) for name, own in whole.items()}
+    found: dict[str, Any] = {}
+    for name, (rate, own) in every.items():
+        if name not in whole:
+            found[name] = {"refused": next(ran.refused for ran in own if ran.refused)}
+            continue
+        mine = [verdict for verdict in verdicts if verdict.structure == name]
+        found[name] = {
+            "rate": rate,
+            "mean": float(means[name].mean()),
+            "sd": float(means[name].std(ddof=1)) if len(means[name]) > 1 else None,
+            "minus_equal": common.paired(means[name] - means[EQUAL]),
+            "minus_independent": common.paired(means[name] - means[ALONE]),
+            "helps": [verdict.task for verdict in mine if verdict.verdict == "helps"],
+            "hurts": [verdict.task for verdict in mine if verdict.verdict == "hurts"],
+            "tasks": {task: float(samples[name][task].values.mean()) for task in tasks},
+            "seconds": median(ran.seconds for ran in own),
+        }
+    return found
+
+
+def table(data: str, found: dict[str, Any]) -> str:
+    """Return the figures as Markdown, the best first."""
+    lines = [
+        f"**{data}**: mean metric of equal weights {found[EQUAL]['mean']:.4f}, of independent networks "
+        f"{found[ALONE]['mean']:.4f}",
+        "",
+        "| method | minus equal | minus independent | tasks helped / hurt | seconds |",
+        "|---|---|---|---|---|",
+    ]
+    ran = {name: one for name, one in found.items() if "refused" not in one}
+    for name, one in sorted(ran.items(), key=lambda item: -item[1]["mean"]):
+        equal, alone = (difference(one[key]) for key in ("minus_equal", "minus_independent"))
+        counts = f"{len(one['helps'])} / {len(one['hurts'])}"
+        equal, counts = ("", "") if name == EQUAL else (equal, counts)
+        lines.append(
+            f"| {name} | {equal} | {'' if name == ALONE else alone} | {counts} | {one['seconds']:.1f} |"
+        )
+    refused = [f"`{name}` refused: {one['refused']}" for name, one in found.items() if "refused" in one]
+    return "\n".join([*lines, *refused])
+
+
+def difference(one: dict[str, float]) -> str:
+    """Return a difference with its interval, in thousandths."""
+    return f"{1e3 * one['mean']:+.1f} [{1e3 * one['low']:+.1f}, {1e3 * one['high']:+.1f}]"
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = common.parser(__doc__)
+    parser.add_argument("--data", nargs="+", choices=list(SETTINGS), default=list(SETTINGS))
+    parser.add_argument("--methods", nargs="+", choices=NAMES, default=list(NAMES))
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--jobs", type=int, default=2, help="runs at a time, of one thread each")
+    parser.add_argument("--tables", help="write Markdown tables to this file too")
+    chosen = parser.parse_args()
+    if chosen.quick:
+        chosen.seeds = min(chosen.seeds, 2)
+    chosen.methods = list(dict.fromkeys([EQUAL, ALONE, *chosen.methods]))
+    figures = {}
+    with ProcessPoolExecutor(chosen.jobs, mp_context=get_context("spawn")) as pool:
+        for data in chosen.data:
+            figures[data] = measure(chosen, pool, data)
+            common.say(chosen, table(data, figures[data]))
+    if chosen.tables:
+        with open(chosen.tables, "w", encoding="utf-8") as file:
+            file.write("\n\n".join(table(data, found) for data, found in figures.items()) + "\n")
+    common.finish({**figures, "rates": RATES, "seeds": chosen.seeds})
+
+
+if __name__ == "__main__":
+    main()
