@@ -117,6 +117,7 @@ class Balancer:
     _steps: int = field(default=0, init=False)
     _kept: Tensor | None = field(default=None, init=False)
     _refused: bool | None = field(default=None, init=False)
+    _count: int | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         if self.every < 1:
@@ -191,21 +192,38 @@ class Balancer:
             shared: in place of what the graph says is shared; all else gets plain gradients.
         """
         seen = torch.stack([loss.detach().float() for loss in losses])
+        if self.halved:
+            raise ConfigError(
+                f"{type(self.weighting).__name__} multiplies gradients of two halves of a batch, which a "
+                "list of losses does not show.",
+                "Use it in `fit`, or choose another method.",
+            )
+        self._check_count(len(losses))
         if self.weighting.needs < Needs.GRAMIAN:
-            weights = self.weighting(Signals(seen))
+            weights = _one_each(self.weighting(Signals(seen)), len(losses))
             total = torch.dot(weights, torch.stack([loss.float() for loss in losses]))
             total.backward()  # type: ignore[no-untyped-call]
             return Step(total.detach(), weights)
         parted = part(losses)
         chosen = _chosen(parted, shared)
         if parted.parting is None or not chosen:
+            one = "there is one loss" if len(losses) == 1 else "no two losses depend on a common one"
             raise ConfigError(
-                "No parameter that needs a gradient is shared: no two losses depend on a common one.",
-                "Pass losses of one model whose tasks share something, or give shared=[...].",
+                f"No parameter that needs a gradient is shared: {one}.",
+                "Pass losses of one model whose tasks share something, or call backward() on each.",
             )
         weights, gramian = self._from_gradients(seen, Scene(parted.parting, chosen), None)
         _add(parted, parted.parting, chosen, weights)
         return Step(torch.dot(weights, seen), weights, gramian)
+
+    def _check_count(self, losses: int) -> None:
+        remembers = self.weighting.has_memory or self.every > 1
+        if remembers and self._count not in (None, losses):
+            raise ConfigError(
+                f"{losses} losses are given to a method that has seen {self._count} and remembers them.",
+                "Give all tasks' losses at every step, or make the method anew.",
+            )
+        self._count = losses
 
     def describe(self) -> dict[str, Any]:
         """Return the method with its options, the engine and the rest, as plain values."""
@@ -332,6 +350,15 @@ def _agree(low: Tensor, full: Tensor) -> bool:
     return float((a - b).abs().max()) <= TRUST
 
 
+def _one_each(weights: Tensor, losses: int) -> Tensor:
+    if weights.shape != (losses,):
+        raise ConfigError(
+            f"The method gives {tuple(weights.shape)} weights for {losses} losses.",
+            "Give one weight a loss.",
+        )
+    return weights
+
+
 def _as_it_is(value: Tensor) -> Tensor:
     return value
 
@@ -340,7 +367,16 @@ def _chosen(parted: Parted, shared: Sequence[Tensor] | None) -> list[Tensor]:
     if shared is None:
         return list(parted.shared)
     wanted = {id(p) for p in shared}
-    return [p for p in parted.shared if id(p) in wanted]
+    if not wanted:
+        raise ConfigError("The list of shared parameters is empty.", "Name some, or leave `shared` out.")
+    found = [p for p in parted.shared if id(p) in wanted]
+    if len(found) < len(wanted):
+        raise ConfigError(
+            f"{len(wanted) - len(found)} of {len(wanted)} parameters given as shared are not: at most one "
+            "loss depends on them.",
+            "Give only those of the part that tasks share, or leave `shared` out.",
+        )
+    return found
 
 
 def _add(parted: Parted, parting: Parting, shared: list[Tensor], weights: Tensor) -> None:

@@ -31,7 +31,9 @@ class Exact(Engine):
         tasks = scene.parting.tasks
         return [
             scene.sum(
-                p.new_zeros(tasks, p.numel(), dtype=torch.float32) if g is None else g.flatten(1).float()
+                p.new_zeros(tasks, p.numel(), dtype=torch.float32)
+                if g is None
+                else g.reshape(tasks, -1).float()
             )
             for p, g in zip(scene.shared, found, strict=True)
         ]

@@ -49,7 +49,11 @@ def last_shared(graph: Graph, shared: Sequence[Tensor]) -> list[Tensor]:
     entered = {id(p): graph.uses(p) for p in shared if graph.reaches(p)}
     operations: set[Node] = {use.node for uses in entered.values() for use in uses}
     below = graph.below(operations)
-    return [p for p in shared if any(use.node not in below for use in entered.get(id(p), ()))]
+    return [
+        p
+        for p in shared
+        if graph.leaves_above(p) or any(use.node not in below for use in entered.get(id(p), ()))
+    ]
 
 
 @torch.no_grad()
@@ -70,7 +74,7 @@ def _gramian(scene: Scene, graph: Graph, parameters: Sequence[Tensor]) -> Float[
         if g is not None:
             total += _from_ghost(scene, ghost, g)
     for parameter, g in zip(rest, found[len(ghosts) :], strict=True):
-        block = parameter.new_zeros(tasks, parameter.numel()) if g is None else g.flatten(1).float()
+        block = parameter.new_zeros(tasks, parameter.numel()) if g is None else g.reshape(tasks, -1).float()
         block = scene.sum(block)
         total += block @ block.T
     return total

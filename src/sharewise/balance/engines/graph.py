@@ -80,6 +80,7 @@ class Graph:
         self.consumers: dict[Node, list[Use]] = {}
         self.leaves: dict[int, Node] = {}
         pending = list(dict.fromkeys(roots))
+        self._roots = frozenset(pending)
         seen = set(pending)
         while pending:
             node = pending.pop()
@@ -97,18 +98,22 @@ class Graph:
     def only_use(self, parameter: Tensor) -> Use | None:
         """Return the operation that a parameter enters, past views; None unless it is one."""
         uses = self.uses(parameter)
-        return uses[0] if len(uses) == 1 else None
+        return uses[0] if len(uses) == 1 and not self.leaves_above(parameter) else None
+
+    def leaves_above(self, parameter: Tensor) -> bool:
+        """Return whether something above this part of the graph reads the parameter too, or a view of it."""
+        return any(node in self._roots for node in self._faces(parameter))
 
     def uses(self, parameter: Tensor) -> list[Use]:
         """Return the operations that a parameter enters, past views."""
-        found: list[Use] = []
-        pending = [self.leaves[id(parameter)]] if self.reaches(parameter) else []
-        while pending:
-            for use in self.consumers.get(pending.pop(), []):
-                if use.node.name() in VIEWS:
-                    pending.append(use.node)
-                else:
-                    found.append(use)
+        every = (use for node in self._faces(parameter) for use in self.consumers.get(node, ()))
+        return [use for use in every if use.node.name() not in VIEWS]
+
+    def _faces(self, parameter: Tensor) -> list[Node]:
+        """Return the parameter's node and those of its views."""
+        found = [self.leaves[id(parameter)]] if self.reaches(parameter) else []
+        for node in found:  # grows as it goes
+            found += [u.node for u in self.consumers.get(node, ()) if u.node.name() in VIEWS]
         return found
 
     def below(self, nodes: Iterable[Node]) -> set[Node]:

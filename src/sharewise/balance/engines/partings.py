@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.graph import GradientEdge
+from torch.autograd.graph import GradientEdge, get_gradient_edge
 
 from sharewise.balance.engines.graph import Node, Parting
 
@@ -50,6 +51,10 @@ def part(losses: Sequence[Tensor]) -> Parted:
     entries: list[dict[tuple[Node, int], None]] = [{} for _ in losses]
     parameters: list[list[Tensor]] = [[] for _ in losses]
     shared: list[Tensor] = []
+    for task, loss in enumerate(losses):
+        root = get_gradient_edge(loss)
+        if owner[root.node] < 0:  # another loss is computed from this one
+            entries[task][(root.node, root.output_nr)] = None
     for node, task in owner.items():
         variable = getattr(node, "variable", None)
         if variable is not None:
@@ -60,13 +65,14 @@ def part(losses: Sequence[Tensor]) -> Parted:
                     entries[task][(child, output)] = None
     edges = list(dict.fromkeys(edge for entry in entries for edge in entry))
     rows, own = [], []
-    for loss, entry, mine in zip(losses, entries, parameters, strict=True):
-        targets: list[Any] = [*(GradientEdge(*edge) for edge in entry), *mine]
-        found: tuple[Tensor | None, ...] = (
-            torch.autograd.grad(loss, targets, retain_graph=True, allow_unused=True) if targets else ()
-        )
-        rows.append(dict(zip(entry, found, strict=False)))
-        own.append(Own(tuple(mine), tuple(found[len(entry) :])))
+    with _cut_at(_above_others({node for node, _ in edges})):
+        for loss, entry, mine in zip(losses, entries, parameters, strict=True):
+            targets: list[Any] = [*(GradientEdge(*edge) for edge in entry), *mine]
+            found: tuple[Tensor | None, ...] = (
+                torch.autograd.grad(loss, targets, retain_graph=True, allow_unused=True) if targets else ()
+            )
+            rows.append(dict(zip(entry, found, strict=False)))
+            own.append(Own(tuple(mine), tuple(found[len(entry) :])))
     parting = Parting(tuple(GradientEdge(*e) for e in edges), tuple(_stack(rows, e) for e in edges))
     return Parted(parting if edges else None, tuple(shared), tuple(own))
 
@@ -75,7 +81,7 @@ def owners(losses: Sequence[Tensor]) -> dict[Node, int]:
     """Return for every node the task whose loss alone depends on it, or -1 for nodes of several tasks."""
     found: dict[Node, int] = {}
     for task, loss in enumerate(losses):
-        pending: list[Node] = [loss.grad_fn]
+        pending: list[Node] = [get_gradient_edge(loss).node]
         while pending:
             node = pending.pop()
             owner = found.get(node)
@@ -84,6 +90,37 @@ def owners(losses: Sequence[Tensor]) -> dict[Node, int]:
             found[node] = task if owner is None else -1
             pending.extend(child for child, _ in node.next_functions if child is not None)
     return found
+
+
+def _above_others(nodes: set[Node]) -> list[Node]:
+    """Return those of the nodes that are computed from another one of them."""
+    found = []
+    for node in nodes if len(nodes) > 1 else ():
+        pending, seen = [child for child, _ in node.next_functions if child is not None], {node}
+        while pending:
+            child = pending.pop()
+            if child in nodes:
+                found.append(node)
+                break
+            if child not in seen:
+                seen.add(child)
+                pending.extend(below for below, _ in child.next_functions if below is not None)
+    return found
+
+
+@contextmanager
+def _cut_at(nodes: Sequence[Node]) -> Iterator[None]:
+    """Let nothing flow on below these nodes: what arrives at each is taken, and counts there alone."""
+    handles = [node.register_prehook(_nothing) for node in nodes]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _nothing(gradients: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
+    return tuple(None if g is None else torch.zeros_like(g) for g in gradients)
 
 
 def _stack(rows: list[dict[tuple[Node, int], Tensor | None]], edge: tuple[Node, int]) -> Tensor:
