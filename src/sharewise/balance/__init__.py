@@ -9,11 +9,12 @@ knows where losses come from.
 """
 
 from sharewise.balance.backward import backward
-from sharewise.balance.balancer import Ask, Balancer, Halves, Step
+from sharewise.balance.balancer import Balancer
 from sharewise.balance.conflict import Conflict
 from sharewise.balance.engines import ENGINES, Engine
 from sharewise.balance.make import make_balancer
 from sharewise.balance.methods import METHOD_CLASSES, METHODS, make_weighting, options_of
+from sharewise.balance.step import Ask, Halves, Step
 from sharewise.balance.weighting import Needs, Signals, Weighting
 
 __all__ = [

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from torch import Tensor
 
-from sharewise.balance.balancer import Balancer, Step
+from sharewise.balance.balancer import Balancer
 from sharewise.balance.engines import ENGINES
 from sharewise.balance.methods import make_weighting
+from sharewise.balance.step import Step
 from sharewise.balance.weighting import Weighting
 from sharewise.errors import ConfigError, nearest
 from sharewise.tasks import Task, TaskSet
