@@ -22,6 +22,21 @@ TRUST = 0.02
 TINY = 1e-30
 
 
+@dataclass(frozen=True)
+class View:
+    """What a look at the gradients is taken of.
+
+    Attributes:
+        scene: for the engine.
+        index: the tasks that are present; None for all.
+        below: where the present tasks part in the graph of the losses, if the model knows.
+    """
+
+    scene: Scene
+    index: Tensor | None = None
+    below: Parting | None = None
+
+
 @dataclass
 class Balancer:
     """Balances step after step.
@@ -76,12 +91,18 @@ class Balancer:
         seen = ask.seen
         if not bool(seen.isfinite().all()):  # the caller sees it in the total
             return self._backward(ask, torch.ones_like(seen), None)
-        weights, gramian = self._from_gradients(seen, *self._scene(ask))
+        view = self._view(ask) if self._looks else None
+        weights, gramian = self._from_gradients(seen, view)
         if ask.own:
             even = torch.full_like(ask.losses, ask.share)
             torch.autograd.backward(ask.losses, even, retain_graph=True, inputs=ask.own)
         keep = ask.penalty.requires_grad
-        torch.autograd.backward(ask.losses, ask.share * weights, retain_graph=keep, inputs=ask.shared)
+        if view is None or view.below is None:
+            torch.autograd.backward(ask.losses, ask.share * weights, retain_graph=keep, inputs=ask.shared)
+        else:  # what lies between is differentiated already
+            here = weights if view.index is None else weights[view.index]
+            down = view.below.weighted(ask.share * here)
+            torch.autograd.backward(view.below.edges, down, retain_graph=keep, inputs=ask.shared)
         if ask.penalty.requires_grad:
             (ask.penalty * ask.share).backward()  # type: ignore[no-untyped-call]
         return Step((torch.dot(weights, ask.losses) + ask.penalty).detach(), weights, gramian)
@@ -141,7 +162,8 @@ class Balancer:
                 f"No parameter that needs a gradient is shared: {one}.",
                 "Pass losses of one model whose tasks share something, or call backward() on each.",
             )
-        weights, gramian = self._from_gradients(seen, Scene(parted.parting, chosen), None)
+        view = View(Scene(parted.parting, chosen)) if self._looks else None
+        weights, gramian = self._from_gradients(seen, view)
         _add(parted, parted.parting, chosen, weights)
         return Step(torch.dot(weights, seen), weights, gramian)
 
@@ -189,8 +211,8 @@ class Balancer:
         weights = torch.ones_like(ask.seen) if plain else self.weighting(Signals(ask.seen))
         gramian = None
         if ask.look and ask.shared:
-            scene, index = self._scene(ask)
-            gramian = _spread(self.engine.gramian(scene), index, len(weights))
+            view = self._view(ask)
+            gramian = _spread(self.engine.gramian(view.scene), view.index, len(weights))
         return self._backward(ask, weights, gramian)
 
     @staticmethod
@@ -199,30 +221,33 @@ class Balancer:
         (total if ask.share == 1.0 else total * ask.share).backward()  # type: ignore[no-untyped-call]
         return Step(total.detach(), weights, gramian)
 
-    def _from_gradients(
-        self, losses: Tensor, scene: Scene, index: Tensor | None
-    ) -> tuple[Tensor, Tensor | None]:
-        look = self._steps % self.every == 0
-        self._steps += 1
-        if not look and self._kept is not None:
-            return self._kept.to(losses.device), None
-        signals = self._signals(losses, scene)
-        self._kept = self._weights(signals, index)
-        return self._kept, _spread(signals.gramian, index, len(losses))
+    @property
+    def _looks(self) -> bool:
+        """Whether the next step looks at the gradients."""
+        return self._kept is None or self._steps % self.every == 0
 
-    def _scene(self, ask: Ask) -> tuple[Scene, Tensor | None]:
-        """Return the scene of the tasks that are present, and where they are; None for all."""
+    def _from_gradients(self, losses: Tensor, view: View | None) -> tuple[Tensor, Tensor | None]:
+        self._steps += 1
+        if view is None:
+            assert self._kept is not None
+            return self._kept.to(losses.device), None
+        signals = self._signals(losses, view.scene)
+        self._kept = self._weights(signals, view.index)
+        return self._kept, _spread(signals.gramian, view.index, len(losses))
+
+    def _view(self, ask: Ask) -> View:
         every = ask.present is None or bool(ask.present.all())
         index = None if every else ask.present.nonzero().squeeze(1)  # type: ignore[union-attr]
-        scene = Scene(_parting(ask, ask.losses, index), ask.shared, ask.reduce)
+        parting, low_down = _parting(ask, ask.losses, index)
+        scene, below = Scene(parting, ask.shared, ask.reduce), parting if low_down else None
         if ask.again is None or not self._wants_bf16(ask):
-            return scene, index
+            return View(scene, index, below)
         with torch.autocast(ask.losses.device.type, torch.bfloat16):
             losses = ask.again()
-        low = Scene(_parting(ask, losses, index), ask.shared, ask.reduce)
+        low = Scene(_parting(ask, losses, index)[0], ask.shared, ask.reduce)
         if self._refused is None:
             self._refused = not _agree(self.engine.gramian(low), self.engine.gramian(scene))
-        return (scene if self._refused and self.precision == "auto" else low), index
+        return View(scene if self._refused and self.precision == "auto" else low, index, below)
 
     def _wants_bf16(self, ask: Ask) -> bool:
         return self.precision == "bf16" or (self.precision == "auto" and ask.fast_bf16 and not self._refused)
@@ -254,13 +279,13 @@ class Balancer:
         return self.weighting(Signals(signals.losses, _spread(signals.gramian, index, tasks), jacobian))
 
 
-def _parting(ask: Ask, losses: Tensor, index: Tensor | None) -> Parting:
-    """Return where the tasks at `index` part: as far down as the model knows, else at the losses."""
+def _parting(ask: Ask, losses: Tensor, index: Tensor | None) -> tuple[Parting, bool]:
+    """Return where the tasks at `index` part, and whether it is further down than at the losses."""
     found = None if ask.parting is None else ask.parting(losses)
     if found is None:
-        return stacked_parting(losses, index)
+        return stacked_parting(losses, index), False
     edges = tuple(torch.autograd.graph.get_gradient_edge(tensor) for tensor, _ in found)
-    return Parting(edges, tuple(g if index is None else g[index] for _, g in found))
+    return Parting(edges, tuple(g if index is None else g[index] for _, g in found)), True
 
 
 def _spread(gramian: Tensor | None, index: Tensor | None, tasks: int) -> Tensor | None:

@@ -45,7 +45,8 @@ class GroupHead(nn.Module):
         Args:
             x: ``[rows * members, features]`` for all tasks, or ``[tasks, rows * members, features]``.
         """
-        x = x if x.dim() == 2 else x[self.place]
+        if x.dim() == 3 and len(x) > len(self.group.index):  # a slice of all would be copied on its way back
+            x = x[self.place]
         y = self._ensemble(x) if self.members > 1 else self._single(x)
         return y.permute(1, 2, 0, 3).expand(-1, -1, len(self.group.index), -1).flatten(2)
 

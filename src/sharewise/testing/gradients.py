@@ -119,9 +119,17 @@ def partings_agree(case: Case) -> None:
             assert case.shape == "disjoint" or conditional, f"{case}: the model does not say where tasks part"
             continue
         edges = tuple(torch.autograd.graph.get_gradient_edge(tensor) for tensor, _ in found)
-        parted = Exact().gramian(Scene(Parting(edges, tuple(g for _, g in found)), shared))
+        parting = Parting(edges, tuple(g for _, g in found))
+        parted = Exact().gramian(Scene(parting, shared))
         far = float((parted - exact).abs().max() / exact.abs().max())
         assert far <= TOLERANCE, f"{case} {changes}: off by {far:.2g}"
+        weights = torch.linspace(0.5, 1.5, len(losses))
+        whole = torch.autograd.grad(losses, shared, weights, retain_graph=True)
+        for one, other in zip(
+            whole, torch.autograd.grad(edges, shared, parting.weighted(weights)), strict=True
+        ):
+            off = float((one - other).abs().max() / one.abs().max().clamp(min=1e-8))
+            assert off <= 10 * TOLERANCE, f"{case} {changes}: a weighted gradient is off by {off:.2g}"
 
 
 #: By name.

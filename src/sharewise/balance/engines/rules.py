@@ -52,11 +52,7 @@ class Factors:
             jacobian = _products(self.inputs.transpose(-1, -2), self.outputs).flatten(1)
             return self.scale**2 * (jacobian @ jacobian.T)
         kernel = self.inputs @ self.inputs.transpose(-1, -2)
-        if self.inputs.dim() > 2:
-            return self.scale**2 * ((kernel @ self.outputs).flatten(1) @ self.outputs.flatten(1).T)
-        by_row = self.outputs.transpose(0, 1)  # small products row by row: nothing large is copied
-        smoothed = (kernel @ by_row.reshape(rows, -1)).view(rows, tasks, out)
-        return self.scale**2 * torch.bmm(smoothed, by_row.transpose(1, 2)).sum(0)
+        return self.scale**2 * ((kernel @ self.outputs).flatten(1) @ self.outputs.flatten(1).T)
 
 
 @dataclass(frozen=True)
