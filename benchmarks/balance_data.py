@@ -22,7 +22,7 @@ from sharewise.train import TrainOptions
 #: Rows of large sets that train, and that choose.
 TRAIN, VALID = 60_000, 10_000
 #: Pairs of digits that train, choose and judge; and of how many digits each.
-PAIRS = {"train": 10_000, "valid": 2_000, "test": 4_000}
+PAIRS = {"train": 6_000, "valid": 2_000, "test": 4_000}
 DIGITS = {"train": 7_000, "valid": 1_000, "test": 2_000}
 CANVAS, SHIFT, SIDE = 36, 8, 28
 SIDES = ("left", "right")

@@ -11,6 +11,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+import torch
 from cli_support import CONFIG, Command, table
 
 from sharewise import load
@@ -44,6 +45,26 @@ def test_the_same_configuration_gives_the_same_digest(command: Command, folder: 
     for name in ("one", "two"):
         assert command("train", "run.toml", "--out", name).code == 0
     assert Run.open(folder / "one").digest == Run.open(folder / "two").digest
+
+
+@pytest.mark.parametrize(
+    "balance",
+    [
+        'method = "upgrad"\nengine = "last_shared"\nevery = 3',
+        'method = "excess_mtl"\nengine = "exact"',
+        'method = "cagrad"\nc = 0.2\nprecision = "bf16"',
+        'method = "modo"',
+        'method = "famo"',
+    ],
+)
+def test_balancing_as_the_configuration_says(balance: str, command: Command, folder: Path) -> None:
+    (folder / "run.toml").write_text(f"{CONFIG}\n[balance]\n{balance}\n")
+    done = command("train", "run.toml", "--out", "run", "--diagnose")
+    assert done.code == 0, done.err
+    assert load_config(folder / "run/config.toml").balance == load_config(folder / "run.toml").balance
+    cosines = torch.tensor(Run.open(folder / "run").history()[-1]["conflict"]["cosines"])
+    assert torch.allclose(cosines.diagonal(), torch.ones(2), atol=1e-4)
+    assert bool((cosines.abs() <= 1 + 1e-4).all())
 
 
 def test_the_resolved_configuration_runs_again(command: Command, folder: Path) -> None:
@@ -130,7 +151,17 @@ def test_what_the_file_says_goes_before_the_catalog(folder: Path) -> None:
 
 def test_list_names_everything(command: Command) -> None:
     out = command("list").out
-    for name in ("mmoe", "independent", "binary", "flights", "round_robin", "fixed", "[model]"):
+    for name in (
+        "mmoe",
+        "independent",
+        "binary",
+        "flights",
+        "round_robin",
+        "pike",
+        "fixed",
+        "last_shared",
+        "[model]",
+    ):
         assert name in out
 
 

@@ -140,6 +140,14 @@ CONFIGS = {
     "unknown balancing": (CONFIG + '[balance]\nmethod = "equl"\n', "'equal'"),
     "weights for no task": (CONFIG + '[balance]\nmethod = "fixed"\nweights = { lat = 1.0 }\n', "'late'"),
     "too few weights": (CONFIG + '[balance]\nmethod = "fixed"\nweights = [1.0]\n', "weight"),
+    "unknown engine": (CONFIG + '[balance]\nmethod = "upgrad"\nengine = "gost"\n', "'ghost'"),
+    "an engine without gradients": (CONFIG + '[balance]\nmethod = "excess_mtl"\n', "'exact'"),
+    "a look every no step": (CONFIG + '[balance]\nmethod = "upgrad"\nevery = 0\n', "every"),
+    "unknown precision of balancing": (CONFIG + '[balance]\nprecision = "fp8"\n', "precision"),
+    "option of another method": (CONFIG + '[balance]\nmethod = "mgda"\nalpha = 1.0\n', "'alpha'"),
+    "option out of its range": (CONFIG + '[balance]\nmethod = "cagrad"\nc = -1.0\n', "CAGrad"),
+    "shares without tasks": (replaced("epochs = 1", 'sampling = "pike"'), "pike"),
+    "no look at all": (replaced("epochs = 1", "diagnose = -1"), "diagnose"),
 }
 
 

@@ -113,6 +113,7 @@ class Balancer:
         weights = self.weighting(Signals(ask.seen))
         if not ask.shared:
             return self._backward(ask, torch.ones_like(weights), None)
+        gramian = self._looked(ask)
         if ask.own:
             even = torch.full_like(weights, ask.share)
             torch.autograd.backward(ask.losses, even, retain_graph=True, inputs=ask.own)
@@ -132,7 +133,7 @@ class Balancer:
         ]
         # Each half's part of a mean over the batch is half of its own mean: times 2 for either factor.
         self.weighting.hear(reduce(halves.derivative(direction)) * (4 / ask.share))
-        return Step((torch.dot(weights, ask.losses) + ask.penalty).detach(), weights)
+        return Step((torch.dot(weights, ask.losses) + ask.penalty).detach(), weights, gramian)
 
     def separate(self, losses: Sequence[Tensor], shared: Sequence[Tensor] | None = None) -> Step:
         """Add the gradients of one loss a task to the parameters.
@@ -209,11 +210,14 @@ class Balancer:
     def _from_losses(self, ask: Ask) -> Step:
         plain = self.weighting.needs >= Needs.GRAMIAN  # nothing is shared
         weights = torch.ones_like(ask.seen) if plain else self.weighting(Signals(ask.seen))
-        gramian = None
-        if ask.look and ask.shared:
-            view = self._view(ask)
-            gramian = _spread(self.engine.gramian(view.scene), view.index, len(weights))
-        return self._backward(ask, weights, gramian)
+        return self._backward(ask, weights, self._looked(ask))
+
+    def _looked(self, ask: Ask) -> Tensor | None:
+        """Return the Gramian for those who only watch."""
+        if not (ask.look and ask.shared):
+            return None
+        view = self._view(ask)
+        return _spread(self.engine.gramian(view.scene), view.index, len(ask.losses))
 
     @staticmethod
     def _backward(ask: Ask, weights: Tensor, gramian: Tensor | None) -> Step:
