@@ -100,6 +100,13 @@ TRUNKS: dict[str, tuple[Callable[[], nn.Module], Callable[[], Tensor], int]] = {
         images,
         4,
     ),
+    "convolution of few channels": (
+        lambda: nn.Sequential(
+            nn.Conv2d(2, 3, (3, 2), stride=(2, 1), padding=(1, 0), dilation=(1, 2)), nn.Tanh(), nn.Flatten()
+        ),
+        images,
+        72,
+    ),
     "recurrent": (Recurrent, lambda: torch.randn(6, 5, 3), 4),
     "lstm": (lambda: First(nn.LSTM(3, 4, batch_first=True)), lambda: torch.randn(6, 5, 3), 4),
     "tied": (Tied, lambda: torch.randint(7, (6, 3)), 7),
