@@ -19,12 +19,8 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.nn import functional as F
 
 from sharewise.balance.engines.graph import Use
-
-#: Inputs of a convolution's output (channels times kernel) up to which its patches are multiplied out.
-MOST_INPUTS = 32
 
 
 @dataclass(frozen=True)
@@ -88,34 +84,7 @@ class Rows:
         return self.outputs.new_zeros(shape).index_add(1, index, self.outputs).flatten(1)
 
 
-@dataclass(frozen=True)
-class Patches:
-    """The tasks' gradients of a convolution's weight: products of output gradients and patches of the image.
-
-    Attributes:
-        images: what is convolved.
-        outputs: gₜ.
-        kernel: height and width.
-        how: dilation, padding and stride, as `unfold` takes them.
-    """
-
-    images: Float[Tensor, "rows channels height width"]
-    outputs: Float[Tensor, "tasks rows out down across"]
-    kernel: tuple[int, int]
-    how: dict[str, tuple[int, ...]]
-
-    def jacobian(self) -> Float[Tensor, "tasks numbers"]:
-        """Return the gradients themselves."""
-        patches = F.unfold(self.images, self.kernel, **self.how).transpose(1, 2)  # [rows, places, inputs]
-        return torch.matmul(self.outputs.flatten(3), patches).sum(1).flatten(1)
-
-    def gramian(self) -> Float[Tensor, "tasks tasks"]:
-        """Return the inner products of the gradients."""
-        jacobian = self.jacobian()
-        return jacobian @ jacobian.T
-
-
-Found = Factors | Rows | Patches
+Found = Factors | Rows
 #: From the gradients of an operation's output, ``[tasks, *output]``, to those of the parameter.
 Ghost = Callable[[Tensor], Found]
 
@@ -177,16 +146,6 @@ def _embedding(use: Use) -> Ghost | None:
     return lambda g: Rows(index.flatten(), g.flatten(1, index.dim()), entries)
 
 
-def _convolution(use: Use) -> Ghost | None:
-    node, images, weight = use.node, use.node._saved_input, use.node._saved_weight
-    plain = use.operand == 1 and images.dim() == 4 and node._saved_groups == 1 and not node._saved_transposed
-    # More channels, and the library's own batched convolution is faster: three times at 144 inputs.
-    if not plain or weight[0].numel() > MOST_INPUTS:
-        return None
-    how = {key: tuple(getattr(node, f"_saved_{key}")) for key in ("dilation", "padding", "stride")}
-    return lambda g: Patches(images, g, tuple(weight.shape[2:]), how)
-
-
 #: By the name of the operation's node.
 _RULES: dict[str, Callable[[Use], Ghost | None]] = {
     "MmBackward0": _mm,
@@ -195,7 +154,6 @@ _RULES: dict[str, Callable[[Use], Ghost | None]] = {
     "BaddbmmBackward0": _baddbmm,
     "IndexSelectBackward0": _index_select,
     "EmbeddingBackward0": _embedding,
-    "ConvolutionBackward0": _convolution,
 }
 
 
