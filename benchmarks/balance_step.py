@@ -20,12 +20,12 @@ Figures: `T<tasks>.<engine>` (trunk, native), `T<tasks>.torchjd` (UPGrad by `mtl
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -271,10 +271,19 @@ def peak_of(problem: str, tasks: int, name: str) -> float:
 def print_peak(problem: str, tasks: int, name: str) -> None:
     """Print by how much three steps raise this process's peak memory, in MB."""
     steps = PROBLEMS[problem](tasks, torch.device("cpu"))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far
+    before = resident("VmRSS")
     for _ in range(3):
         steps[name]()
-    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+    print((resident("VmHWM") - before) / 1024)
+
+
+def resident(line: str) -> int:
+    """Return a line of this process's status, in KiB."""
+    for found in Path("/proc/self/status").read_text().splitlines():
+        if found.startswith(line):
+            return int(found.split()[1])
+    raise RuntimeError(f"this system does not tell {line}")
 
 
 def main() -> None:

@@ -28,7 +28,7 @@ from paths import draw
 from torch import Tensor
 
 import common
-from sharewise.balance import METHOD_CLASSES, Needs, Signals, Weighting
+from sharewise.balance import METHOD_CLASSES, Needs, Signals
 
 Array = NDArray[np.float64]
 STARTS = np.array([[-8.5, 7.5], [0.0, 0.0], [9.0, 9.0], [-7.5, -0.5], [9.0, -1.0]])
@@ -81,45 +81,52 @@ def gap(values: Array, points: Array) -> Array:
 
 
 class Descent:
-    """One start: Adam along the method's direction."""
+    """All starts side by side: Adam along the method's directions, with a method each."""
 
-    def __init__(self, method: Weighting, start: Array) -> None:
-        self.method, self.x = method, start.copy()
-        self.mean, self.square = np.zeros(2), np.zeros(2)
+    def __init__(self, name: str) -> None:
+        self.methods = [METHOD_CLASSES[name]() for _ in STARTS]
+        self.x = STARTS.copy()
+        self.mean, self.square = np.zeros_like(self.x), np.zeros_like(self.x)
+        self.values, self.jacobians = objectives(self.x)
 
     def step(self, number: int) -> None:
         """Take a step, the first with number 1."""
-        values, gradients = (found[0] for found in objectives(self.x[None]))
-        losses, jacobian = torch.from_numpy(values - BOTTOM), torch.from_numpy(gradients)
-        gramian = jacobian @ jacobian.T
-        weights = self.method(Signals(losses, gramian, jacobian))
-        direction = np.asarray(weights, np.float64) @ gradients
-        if self.method.needs is Needs.PRODUCT:
-            self.method.hear(gramian @ weights.double())
+        gramians = torch.from_numpy(self.jacobians @ self.jacobians.transpose(0, 2, 1))
+        jacobians, losses = torch.from_numpy(self.jacobians), torch.from_numpy(self.values - BOTTOM)
+        weights = torch.stack(
+            [
+                method(Signals(*signals))
+                for method, *signals in zip(self.methods, losses, gramians, jacobians, strict=True)
+            ]
+        ).double()
+        direction = (weights.unsqueeze(1) @ jacobians).squeeze(1).numpy()
         self.mean += (1 - BETA1) * (direction - self.mean)
         self.square += (1 - BETA2) * (direction**2 - self.square)
         root = np.sqrt(self.square / (1 - BETA2**number)) + EPSILON
         self.x -= RATE / (1 - BETA1**number) * self.mean / root
-        if self.method.looks_back:
-            self.method.look_back(torch.from_numpy(objectives(self.x[None])[0][0] - BOTTOM))
+        self.values, self.jacobians = objectives(self.x)
+        if self.methods[0].needs is Needs.PRODUCT:
+            for method, gramian, own in zip(self.methods, gramians, weights, strict=True):
+                method.hear(gramian @ own)
+        if self.methods[0].looks_back:
+            for method, after in zip(self.methods, torch.from_numpy(self.values - BOTTOM), strict=True):
+                method.look_back(after)
 
 
 def paths(name: str, steps: int, every: int) -> Array:
     """Return the places of all starts, ``[starts, kept, 2]``, one in `every` steps and the last."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    kept = []
-    for start in STARTS:
-        descent = Descent(METHOD_CLASSES[name](), start)
-        own = [descent.x.copy()]
-        for number in range(1, steps + 1):
-            descent.step(number)
-            if number % every == 0 or number == steps:
-                own.append(descent.x.copy())
-            if number % 1000 == 0:
-                descent.method.end_epoch()
-        kept.append(own)
-    return np.array(kept)
+    descent = Descent(name)
+    kept = [descent.x.copy()]
+    for number in range(1, steps + 1):
+        descent.step(number)
+        if number % every == 0 or number == steps:
+            kept.append(descent.x.copy())
+        if number % 1000 == 0:
+            for method in descent.methods:
+                method.end_epoch()
+    return np.array(kept).transpose(1, 0, 2)
 
 
 def check() -> None:
