@@ -184,30 +184,38 @@ def measure(chosen: Namespace, pool: ProcessPoolExecutor, data: str) -> dict[str
     return found
 
 
-def table(data: str, found: dict[str, Any]) -> str:
-    """Return the figures as Markdown, the best first."""
+def table(figures: dict[str, dict[str, Any]]) -> str:
+    """Return differences from equal weights as Markdown, in thousandths, the best method on average first."""
+    names = list(next(iter(figures.values())))
+    ranks = {name: float(np.mean([_rank(found, name) for found in figures.values()])) for name in names}
     lines = [
-        f"**{data}**: mean metric of equal weights {found[EQUAL]['mean']:.4f}, of independent networks "
-        f"{found[ALONE]['mean']:.4f}",
-        "",
-        "| method | minus equal | minus independent | tasks helped / hurt | seconds |",
-        "|---|---|---|---|---|",
+        f"| minus equal, 1/1000 | {' | '.join(figures)} | tasks helped / hurt |",
+        "|---" * (len(figures) + 2) + "|",
     ]
-    ran = {name: one for name, one in found.items() if "refused" not in one}
-    for name, one in sorted(ran.items(), key=lambda item: -item[1]["mean"]):
-        equal, alone = (difference(one[key]) for key in ("minus_equal", "minus_independent"))
-        counts = f"{len(one['helps'])} / {len(one['hurts'])}"
-        equal, counts = ("", "") if name == EQUAL else (equal, counts)
-        lines.append(
-            f"| {name} | {equal} | {'' if name == ALONE else alone} | {counts} | {one['seconds']:.1f} |"
-        )
-    refused = [f"`{name}` refused: {one['refused']}" for name, one in found.items() if "refused" in one]
-    return "\n".join([*lines, *refused])
+    for name in sorted(names, key=lambda name: ranks[name]):
+        cells = [_cell(found, name) for found in figures.values()]
+        every = [found[name] for found in figures.values()]
+        counts = [sum(len(one.get(key, [])) for one in every) for key in ("helps", "hurts")]
+        lines.append(f"| {name} | {' | '.join(cells)} | {counts[0]} / {counts[1]} |")
+    return "\n".join(lines)
+
+
+def _rank(found: dict[str, Any], name: str) -> int:
+    """Return how many methods are better."""
+    return sum(one.get("mean", -np.inf) > found[name].get("mean", -np.inf) for one in found.values())
+
+
+def _cell(found: dict[str, Any], name: str) -> str:
+    one = found[name]
+    if "refused" in one:
+        return "refused"
+    return f"mean {one['mean']:.3f}" if name == EQUAL else difference(one["minus_equal"])
 
 
 def difference(one: dict[str, float]) -> str:
-    """Return a difference with its interval, in thousandths."""
-    return f"{1e3 * one['mean']:+.1f} [{1e3 * one['low']:+.1f}, {1e3 * one['high']:+.1f}]"
+    """Return a difference with its interval, in thousandths; in bold if 0 is not in it."""
+    text = f"{1e3 * one['mean']:+.1f} [{1e3 * one['low']:+.1f}, {1e3 * one['high']:+.1f}]"
+    return f"**{text}**" if one["low"] > 0 or one["high"] < 0 else text
 
 
 def main() -> None:
@@ -217,7 +225,7 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", choices=NAMES, default=list(NAMES))
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time, of one thread each")
-    parser.add_argument("--tables", help="write Markdown tables to this file too")
+    parser.add_argument("--table", help="write a table in Markdown to this file too")
     chosen = parser.parse_args()
     if chosen.quick:
         chosen.seeds = min(chosen.seeds, 2)
@@ -226,10 +234,10 @@ def main() -> None:
     with ProcessPoolExecutor(chosen.jobs, mp_context=get_context("spawn")) as pool:
         for data in chosen.data:
             figures[data] = measure(chosen, pool, data)
-            common.say(chosen, table(data, figures[data]))
-    if chosen.tables:
-        with open(chosen.tables, "w", encoding="utf-8") as file:
-            file.write("\n\n".join(table(data, found) for data, found in figures.items()) + "\n")
+            common.say(chosen, table({data: figures[data]}))
+    if chosen.table:
+        with open(chosen.table, "w", encoding="utf-8") as file:
+            file.write(table(figures) + "\n")
     common.finish({**figures, "rates": RATES, "seeds": chosen.seeds})
 
 

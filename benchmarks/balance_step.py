@@ -33,7 +33,7 @@ import torch
 from torch import Tensor, nn
 
 import common
-from sharewise.balance import Ask, Halves, backward, make_balancer, make_weighting
+from sharewise.balance import Ask, Halves, Needs, backward, make_balancer, make_weighting
 from sharewise.balance.engines.forward import derivative
 from sharewise.nn import ModelOptions, MultiTaskModel
 from sharewise.tasks import InputSpec, Task, TaskSet
@@ -87,6 +87,8 @@ class Native:
             if balancer.halved:
                 a, b = self.losses(first), self.losses(second)
                 balancer.step_in_halves(Halves(Ask(a + b, self.zero, self.shared, self.own), a, b, along))
+            elif balancer.weighting.needs < Needs.GRAMIAN:
+                balancer.step(Ask(self.losses(), self.zero, self.shared, self.own))
             else:
                 with self.model.parted():
                     losses = self.losses()
@@ -290,6 +292,7 @@ def main() -> None:
     parser = common.parser(__doc__)
     parser.add_argument("--rounds", type=int, default=31)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--problems", nargs="+", choices=list(PROBLEMS), default=list(PROBLEMS))
     parser.add_argument("--no-memory", action="store_true", help="leave the processes for peak memory out")
     parser.add_argument("--peak", nargs=3, metavar=("PROBLEM", "TASKS", "STEP"), help="measure one peak")
     chosen = parser.parse_args()
@@ -302,7 +305,7 @@ def main() -> None:
     device = torch.device(chosen.device)
     memory = not chosen.no_memory and device.type == "cpu"
     detail: dict[str, dict[str, Any]] = {}
-    for problem in PROBLEMS:
+    for problem in chosen.problems:
         for tasks in TASKS:
             detail[f"{problem}.T{tasks}"] = measure(problem, tasks, chosen.rounds, device, memory)
             found = detail[f"{problem}.T{tasks}"]
@@ -315,6 +318,7 @@ def main() -> None:
             if not name.startswith("loop.") and name != "plain"
         }
         for tasks in TASKS
+        if f"trunk.T{tasks}" in detail
     }
     common.finish({**figures, "device": str(device), "rounds": chosen.rounds, "detail": detail})
 
