@@ -69,6 +69,10 @@ class Native:
         inputs = {key: value[rows] for key, value in self.inputs.items()}
         return (self.model(inputs) - self.targets[rows]).square().sum(0) / len(self.targets)
 
+    def parted(self) -> Tensor:
+        with self.model.parted():
+            return self.losses()
+
     def plain(self) -> None:
         self.optimizer.zero_grad()
         self.losses().sum().backward()
@@ -90,11 +94,9 @@ class Native:
             elif balancer.weighting.needs < Needs.GRAMIAN:
                 balancer.step(Ask(self.losses(), self.zero, self.shared, self.own))
             else:
-                with self.model.parted():
-                    losses = self.losses()
-                parting = self.model.parting
+                losses, parting = self.parted(), self.model.parting
                 balancer.step(
-                    Ask(losses, self.zero, self.shared, self.own, again=self.losses, parting=parting)
+                    Ask(losses, self.zero, self.shared, self.own, again=self.parted, parting=parting)
                 )
             self.optimizer.step()
 
