@@ -41,6 +41,19 @@ class Kind(ABC):
     ) -> Float[Tensor, "*batch"]:
         """Negative log likelihood of each target, up to a constant of the data, not reduced."""
 
+    def slope(
+        self, outputs: Float[Tensor, "*batch width"], targets: Float[Tensor, "*batch"]
+    ) -> Float[Tensor, "*batch width"]:
+        """Return the derivative of every loss by its outputs, itself differentiable."""
+        if torch.compiler.is_compiling():
+            found: Tensor = torch.func.grad(lambda o: self.loss(o, targets).sum())(outputs)
+            return found
+        graph = torch.is_grad_enabled() and outputs.requires_grad
+        with torch.enable_grad():
+            point = outputs if graph else outputs.detach().requires_grad_()
+            (found,) = torch.autograd.grad(self.loss(point, targets).sum(), point, create_graph=graph)
+        return found
+
     @abstractmethod
     def link(self, outputs: Float[Tensor, "*batch width"]) -> Float[Tensor, "*batch width"]:
         """Map outputs to predictions."""

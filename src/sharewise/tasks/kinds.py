@@ -35,6 +35,9 @@ class Binary(Kind):
         logits = outputs[..., 0]
         return torch.nn.functional.softplus(logits) - targets * logits
 
+    def slope(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return torch.sigmoid(outputs) - targets.unsqueeze(-1)
+
     def link(self, outputs: Tensor) -> Tensor:
         return torch.sigmoid(outputs)
 
@@ -78,6 +81,10 @@ class Multiclass(Kind):
         chosen = outputs.gather(-1, targets.long().clamp(min=0).unsqueeze(-1)).squeeze(-1)
         return torch.logsumexp(outputs, dim=-1) - chosen
 
+    def slope(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        hot = torch.nn.functional.one_hot(targets.long().clamp(min=0), outputs.shape[-1])
+        return torch.softmax(outputs, dim=-1) - hot
+
     def link(self, outputs: Tensor) -> Tensor:
         return torch.softmax(outputs, dim=-1)
 
@@ -114,6 +121,10 @@ class Regression(Kind):
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         residual = outputs[..., 0] - targets
         return residual.abs() if self.noise == "laplace" else 0.5 * residual.square()
+
+    def slope(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        residual = outputs - targets.unsqueeze(-1)
+        return residual.sign() if self.noise == "laplace" else residual
 
     def link(self, outputs: Tensor) -> Tensor:
         return outputs
@@ -156,6 +167,9 @@ class Count(Kind):
         log_rate = outputs[..., 0]
         saturated: Tensor = torch.special.xlogy(targets, targets) - targets
         return log_rate.exp() - targets * log_rate + saturated
+
+    def slope(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return outputs.exp() - targets.unsqueeze(-1)
 
     def link(self, outputs: Tensor) -> Tensor:
         return outputs.exp()

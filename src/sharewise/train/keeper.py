@@ -16,7 +16,7 @@ from sharewise.train.processes import Processes
 from sharewise.train.progress import Progress
 from sharewise.train.result import Log
 from sharewise.train.run import LOG, TIMING, Run
-from sharewise.train.state import RunState
+from sharewise.train.state import Resumable
 
 
 class Keeper:
@@ -50,7 +50,7 @@ class Keeper:
         """Since the run was started or resumed."""
         return time.perf_counter() - self._began
 
-    def resume(self, state: RunState) -> None:
+    def resume(self, state: Resumable) -> None:
         """Bring `state` and the log to where the newest whole checkpoint left them; all processes alike."""
         saved = self._shared(self._checkpoints.newest() if self._checkpoints else None)
         if saved is not None:
@@ -75,7 +75,7 @@ class Keeper:
             files.append(self._run.folder / LOG, line)
         self._progress.evaluated(record)
 
-    def checkpoint(self, state: RunState) -> None:
+    def checkpoint(self, state: Resumable) -> None:
         """Save the state."""
         if self._checkpoints:
             self._checkpoints.save(state.cursor.step, state.tensors(), state.values(), self.log.content)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -47,6 +47,16 @@ class Cursor:
     def at_best(self) -> bool:
         """True if the present weights are the best ones."""
         return self.best_whole and self.best_step == self.step
+
+
+class Resumable(Protocol):
+    """What a checkpoint holds, and brings back."""
+
+    @property
+    def cursor(self) -> Cursor: ...
+    def tensors(self) -> dict[str, Tensor]: ...
+    def values(self) -> dict[str, Any]: ...
+    def load(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None: ...
 
 
 @dataclass
@@ -92,7 +102,7 @@ class RunState:
         parts: dict[str, Mapping[str, Tensor]] = {
             "model": self.model.state_dict(),
             "best": best,
-            "optimizer": _flatten(self.optimizer),
+            "optimizer": flatten_optimizer(self.optimizer),
             "balancer": self.balancer.state_dict(),
             "conflict": self.conflict.state_dict(),
             "run": {"running": self.running},
@@ -107,10 +117,10 @@ class RunState:
     def load(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
         """Go on where `tensors()` and `values()` were taken."""
         self.cursor = Cursor(**values)
-        self.model.load_state_dict(_part(tensors, "model"))
-        _unflatten(self.optimizer, _part(tensors, "optimizer"))
-        self.balancer.load_state_dict(_part(tensors, "balancer"))
-        self.conflict.load_state_dict(_part(tensors, "conflict"))
+        self.model.load_state_dict(tensors_of(tensors, "model"))
+        unflatten_optimizer(self.optimizer, tensors_of(tensors, "optimizer"))
+        self.balancer.load_state_dict(tensors_of(tensors, "balancer"))
+        self.conflict.load_state_dict(tensors_of(tensors, "conflict"))
         self.running.copy_(tensors["run.running"])
         self.shares = tensors.get("mix.shares")
         if self.cursor.best_score is None:
@@ -119,7 +129,7 @@ class RunState:
             self.keep_best()
         else:
             device = self.running.device
-            self.best = {name: value.to(device) for name, value in _part(tensors, "best").items()}
+            self.best = {name: value.to(device) for name, value in tensors_of(tensors, "best").items()}
 
 
 def plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -127,17 +137,20 @@ def plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: value.detach().to("cpu", copy=True).contiguous() for name, value in tensors.items()}
 
 
-def _part(tensors: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:
+def tensors_of(tensors: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:
+    """Return the tensors of a part, by their names in it."""
     start = f"{part}."
     return {name[len(start) :]: value for name, value in tensors.items() if name.startswith(start)}
 
 
-def _flatten(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+def flatten_optimizer(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Return an optimizer's state by "parameter.name"."""
     state = optimizer.state_dict()["state"]
     return {f"{i}.{name}": value for i, values in state.items() for name, value in values.items()}
 
 
-def _unflatten(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+def unflatten_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Inverse of `flatten_optimizer`."""
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         index, name = key.split(".", 1)

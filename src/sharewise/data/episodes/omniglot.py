@@ -1,0 +1,184 @@
+"""Omniglot (Lake et al. 2015): 1,623 characters of 50 alphabets, each drawn by 20 people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from sharewise.data.catalog import locate
+from sharewise.data.catalog.locate import Resource
+from sharewise.data.episodes.labelled import LabelledExamples
+from sharewise.errors import ConfigError, nearest
+from sharewise.streams import stream
+from sharewise.tasks import InputSpec
+
+SOURCE = "https://github.com/brendenlake/omniglot"
+LICENCE = "MIT (Brenden Lake)"
+IMAGES = Resource(
+    "omniglot/omniglot105.npz", sha256="17a1dbb83f32ba0e02b608dd32dc38badb9816a4b444635ec520df91404a018f"
+)
+#: Splits of Vinyals et al. (2016), as published with Snell et al. (2017), by the part they make.
+VINYALS = {
+    "train": Resource(
+        "omniglot/vinyals_train.txt",
+        sha256="984522c194c30fb678ce53304a160a42faf5403ad4f9a67010f32dd3a35738e0",
+    ),
+    "valid": Resource(
+        "omniglot/vinyals_val.txt", sha256="11f99e54faee3e26f53d3231c1cceac5bf7b8730e9be31cb6dab256551dc0c1a"
+    ),
+    "test": Resource(
+        "omniglot/vinyals_test.txt", sha256="845264cc5c156180828ccf17915668b17ee21424d0170df6e7d81676aa5d1204"
+    ),
+}
+SMALL1 = ("Balinese", "Early_Aramaic", "Greek", "Korean", "Latin")
+SMALL2 = ("Greek", "Japanese_(katakana)", "Latin", "Sanskrit", "Tagalog")
+SPLITS = ("vinyals", "background", "small1", "small2")
+DRAWERS = 20
+
+
+@dataclass(frozen=True)
+class Drawings:
+    """All drawings.
+
+    Attributes:
+        images: uint8 ``[1623, 20, 105, 105]``, 1 where there is ink.
+        alphabets: names of the 50.
+        alphabet: int64 ``[1623]`` index into them.
+        names: "Alphabet/characterNN", 1,623.
+        background: bool ``[1623]``: Lake's 964 background characters.
+        runs: the one-shot benchmark.
+    """
+
+    images: Tensor
+    alphabets: tuple[str, ...]
+    alphabet: Tensor
+    names: tuple[str, ...]
+    background: Tensor
+    runs: Runs
+
+
+class Runs(NamedTuple):
+    """Lake's benchmark: 20 runs of 20 ways, one shot, within an alphabet.
+
+    Attributes:
+        support, query: int64 ``[20, 20]``: images, as character · 20 + drawer.
+        answer: int64 ``[20, 20]``: the place in the support of each query's character.
+    """
+
+    support: Int[Tensor, "20 20"]
+    query: Int[Tensor, "20 20"]
+    answer: Int[Tensor, "20 20"]
+
+
+@cache
+def drawings() -> Drawings:
+    """Return the drawings, read once.
+
+    Raises:
+        DataError: if the file is not on this machine.
+    """
+    with np.load(locate.locate(IMAGES), allow_pickle=False) as found:
+        names = tuple(
+            f"{found['alphabets'][a]}/character{c:02d}"
+            for a, c in zip(found["alphabet"], found["character"], strict=True)
+        )
+        return Drawings(
+            torch.from_numpy(np.unpackbits(found["images"], axis=-1)[..., :105]),
+            tuple(map(str, found["alphabets"])),
+            torch.from_numpy(found["alphabet"].astype(np.int64)),
+            names,
+            torch.from_numpy(found["background"]),
+            Runs(
+                *(
+                    torch.from_numpy(found[f"oneshot_{key}"].astype(np.int64))
+                    for key in ("support", "query", "answer")
+                )
+            ),
+        )
+
+
+def images(size: int) -> Float[Tensor, "1623 20 size size"]:
+    """Return all drawings shrunk to `size` by the mean over areas; 1 is ink."""
+    found = drawings().images
+    flat = found.reshape(-1, 1, *found.shape[-2:])
+    shrunk = [torch.nn.functional.adaptive_avg_pool2d(part.float(), size) for part in torch.split(flat, 4096)]
+    return torch.cat(shrunk).reshape(*found.shape[:2], size, size)
+
+
+def sources(
+    split: str = "vinyals", size: int = 28, within: float = 0.0, rotations: bool = True, seed: int = 0
+) -> dict[str, LabelledExamples]:
+    """Return the classes to train on, to choose by and to test.
+
+    Args:
+        split: "vinyals": characters at random, as the papers compare. "background": Lake's 30 background
+            alphabets, of which 5 are held out to choose by, and his 20 evaluation alphabets. "small1",
+            "small2": his minimal sets of 5 background alphabets, of which one is held out.
+        size: pixels of a side.
+        within: the share of training tasks whose classes are of one alphabet.
+        rotations: rotations by 90, 180 and 270 degrees are classes of their own (in "vinyals" in all parts,
+            as there; elsewhere in training only).
+        seed: draws the alphabets held out.
+    """
+    if split not in SPLITS:
+        raise ConfigError(f"Omniglot has no split '{split}'.", nearest(split, SPLITS))
+    pixels = images(size)
+    parts = _vinyals() if split == "vinyals" else _by_alphabet(split, rotations, seed)
+    return {
+        name: _examples(pixels, chosen, within if name == "train" else 0.0) for name, chosen in parts.items()
+    }
+
+
+#: (character, quarter turns) of every class of a part.
+Classes = list[tuple[int, int]]
+
+
+def _vinyals() -> dict[str, Classes]:
+    index = {name: i for i, name in enumerate(drawings().names)}
+    found: dict[str, Classes] = {}
+    for part, resource in VINYALS.items():
+        lines = locate.locate(resource).read_text(encoding="utf-8").split()
+        split = [line.rsplit("/", 1) for line in lines]
+        found[part] = [(index[name], int(turn.removeprefix("rot")) // 90) for name, turn in split]
+    return found
+
+
+def _by_alphabet(split: str, rotations: bool, seed: int) -> dict[str, Classes]:
+    everything = drawings()
+    names = {"small1": SMALL1, "small2": SMALL2}.get(split)
+    background = torch.unique(everything.alphabet[everything.background]).tolist()
+    own = [a for a in background if names is None or everything.alphabets[a] in names]
+    order = torch.randperm(len(own), generator=stream(seed, "held-out alphabets")).tolist()
+    held = {own[i] for i in order[: 5 if names is None else 1]}
+    turns = range(4) if rotations else range(1)
+    found: dict[str, Classes] = {"train": [], "valid": [], "test": []}
+    for character, alphabet in enumerate(everything.alphabet.tolist()):
+        if not everything.background[character]:
+            found["test"].append((character, 0))
+        elif alphabet in held:
+            found["valid"].append((character, 0))
+        elif alphabet in own:
+            found["train"].extend((character, turn) for turn in turns)
+    return found
+
+
+def _examples(pixels: Tensor, chosen: Classes, within: float) -> LabelledExamples:
+    everything, side = drawings(), pixels.shape[-1]
+    turned = [torch.rot90(pixels[character], turn, (-2, -1)) for character, turn in chosen]
+    values = torch.stack(turned).reshape(-1, 1, side, side)
+    labels = torch.arange(len(chosen)).repeat_interleave(DRAWERS)
+    names = [
+        everything.names[character] + (f"/rot{90 * turn:03d}" if turn else "") for character, turn in chosen
+    ]
+    # Turned characters are another alphabet.
+    groups = torch.tensor([int(everything.alphabet[c]) * 4 + turn for c, turn in chosen])
+    groups = torch.unique(groups, return_inverse=True)[1]
+    return LabelledExamples(
+        InputSpec(image=(1, side, side)), {"image": values}, labels, names, groups, within
+    )

@@ -1,0 +1,165 @@
+"""Learner: the one interface. A learner reads support sets and gives predictors; all else is how."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from sharewise.data.episodes import Episodes, Shots
+from sharewise.errors import ConfigError, DataError
+from sharewise.tasks import InputSpec
+from sharewise.tasks.kind import Kind
+
+Inputs = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What episodes look like, as far as a learner has to know before it sees one.
+
+    Attributes:
+        inputs: a row.
+        kind: of the label.
+        ways: classes of a task, where labels are classes; the most of them where tasks differ.
+        classes: classes of the training split that tasks are drawn from; 0 where labels are their own.
+    """
+
+    inputs: InputSpec
+    kind: Kind
+    ways: int = 0
+    classes: int = 0
+
+    @property
+    def width(self) -> int:
+        """Outputs for a row."""
+        return self.kind.width(self.ways)
+
+
+class Forecast(NamedTuple):
+    """What a predictor says of query rows.
+
+    Attributes:
+        outputs: ``[tasks, rows, width]``, before the kind's link.
+        variance: ``[tasks, rows]`` of the prediction, noise included, where the learner knows it; regression
+            only.
+    """
+
+    outputs: Float[Tensor, "tasks rows width"]
+    variance: Float[Tensor, "tasks rows"] | None = None
+
+
+#: What `adapt` returns: inputs ``[tasks, rows, ...]`` -> forecast.
+Predictor = Callable[[Inputs], Forecast]
+
+
+class Judged(NamedTuple):
+    """A learner's result on episodes.
+
+    Attributes:
+        losses: ``[tasks]`` mean negative log likelihood of the query rows.
+        surrogate: ``[tasks]`` whose mean's gradient is the meta-gradient; often the same.
+    """
+
+    losses: Float[Tensor, " tasks"]
+    surrogate: Float[Tensor, " tasks"]
+
+
+class Learner(nn.Module, ABC):
+    """Learns from support sets, having learned how.
+
+    A subclass defines `adapt`; what it predicts for one query row must not depend on the others, unless it
+    says that it is `transductive`.
+    """
+
+    #: Kinds of label that it can learn, by name; empty for all.
+    kinds: ClassVar[frozenset[str]] = frozenset()
+    #: False where nothing is learned before a support set is seen.
+    trained: ClassVar[bool] = True
+    #: True where the number of ways may differ from that in training.
+    any_ways: ClassVar[bool] = False
+    #: True where `judge` can be compiled as a whole: no look at a value decides what is computed.
+    traceable: ClassVar[bool] = False
+    #: Prediction steps that `adapt` may be asked for.
+    stepwise: ClassVar[bool] = False
+
+    def __init__(self, spec: Spec) -> None:
+        super().__init__()
+        if self.kinds and spec.kind.name not in self.kinds:
+            raise ConfigError(
+                f"The learner {type(self).__name__} cannot learn labels of kind '{spec.kind.name}'.",
+                f"Choose another learner, or one of the kinds {', '.join(sorted(self.kinds))}.",
+            )
+        self.spec = spec
+
+    @property
+    def transductive(self) -> bool:
+        """True if a row's prediction may depend on the other query rows."""
+        return False
+
+    @abstractmethod
+    def adapt(self, support: Shots, steps: int | None = None) -> Predictor:
+        """Learn from the support sets of some tasks, all at once.
+
+        Args:
+            support: of the tasks.
+            steps: of adaptation, for learners that are `stepwise`; by default as many as in training.
+        """
+
+    def judge(self, episodes: Episodes) -> Judged:
+        """Adapt to the support sets and return the query sets' losses."""
+        forecast = self.adapt(episodes.support)(episodes.query.inputs)
+        losses = self.losses(forecast, episodes.query)
+        return Judged(losses, losses)
+
+    def losses(self, forecast: Forecast, query: Shots) -> Float[Tensor, " tasks"]:
+        """Return the mean negative log likelihood of every task's query rows."""
+        return (self.row_losses(forecast, query.targets) * query.weights).sum(1)
+
+    def row_losses(
+        self, forecast: Forecast, targets: Float[Tensor, "tasks rows"]
+    ) -> Float[Tensor, "tasks rows"]:
+        """Return the negative log likelihood of every row; Gaussian where there is a variance."""
+        if forecast.variance is None:
+            return self.spec.kind.loss(forecast.outputs, targets)
+        residual = targets - forecast.outputs[..., 0]
+        return 0.5 * (residual.square() / forecast.variance + forecast.variance.log())
+
+    def set_progress(self, share: float) -> None:
+        """Hear which share of training is done; for methods that change on the way."""
+
+    def check(self, episodes: Episodes) -> None:
+        """Raise DataError if the learner cannot read episodes like these."""
+        check_support(self.spec, episodes.support, episodes.ways, self.any_ways)
+
+
+def check_support(spec: Spec, support: Shots, ways: int, any_ways: bool = False) -> None:
+    """Raise DataError if a support set is empty, not finite, or of other classes than the learner's."""
+    if not support.rows or not len(support):
+        raise DataError("A support set is empty.", "Give at least one example of every task.")
+    if support.mask is not None and not bool(support.mask.any(1).all()):
+        raise DataError("A support set is empty.", "Give at least one example of every task.")
+    for key, value in support.inputs.items():
+        if value.is_floating_point() and not bool(value.isfinite().all()):
+            raise DataError(f"The support set's inputs '{key}' are not all finite.", "Mend these values.")
+    if not bool(support.targets.isfinite().all()):
+        raise DataError("The support set's targets are not all finite.", "Leave such examples out.")
+    if spec.kind.categorical:
+        most = int(support.targets.max()) + 1 if support.targets.numel() else 0
+        if (ways or most) > spec.ways and not any_ways:
+            raise DataError(
+                f"A task has {ways or most} classes, but the learner was made for {spec.ways}.",
+                "Give tasks of as many classes as it was trained on, or use a metric learner.",
+            )
+
+
+def one_hot(spec: Spec, targets: Tensor, ways: int | None = None) -> Tensor:
+    """Return targets as numbers to regress on: one-hot classes ``[..., ways]``, or ``[..., 1]``."""
+    if not spec.kind.categorical:
+        return targets.unsqueeze(-1)
+    return torch.nn.functional.one_hot(targets.long(), ways or spec.ways).to(torch.float32)

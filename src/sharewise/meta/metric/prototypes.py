@@ -1,0 +1,49 @@
+"""Prototypes: the mean of each class."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from sharewise.data.episodes import Shots
+from sharewise.errors import DataError
+
+
+def count_ways(support: Shots, least: int = 2) -> int:
+    """Return how many classes the support sets have: one more than their largest label."""
+    return max(int(support.targets.max()) + 1, least)
+
+
+def prototypes(
+    features: Float[Tensor, "tasks rows size"], support: Shots, ways: int
+) -> Float[Tensor, "tasks ways size"]:
+    """Return the mean of each class's features; a class that a task has no example of is refused.
+
+    Raises:
+        DataError: if there is one.
+    """
+    member = torch.nn.functional.one_hot(support.targets.long(), ways).to(features.dtype)
+    if support.mask is not None:
+        member = member * support.mask.unsqueeze(-1)
+    counts = member.sum(1)
+    if bool((counts == 0).any()):
+        task, way = (counts == 0).nonzero()[0].tolist()
+        raise DataError(
+            f"Task {task} of the batch has no support example of class {way}.",
+            "Give an example of every class, or choose a learner that does not compare with them.",
+        )
+    return member.transpose(1, 2) @ features / counts.unsqueeze(-1)
+
+
+def squared_distances(
+    x: Float[Tensor, "tasks rows size"], y: Float[Tensor, "tasks others size"]
+) -> Float[Tensor, "tasks rows others"]:
+    """Return |x - y|² for all pairs."""
+    cross = x @ y.transpose(1, 2)
+    return x.square().sum(-1, keepdim=True) - 2 * cross + y.square().sum(-1).unsqueeze(1)
+
+
+def as_outputs(scores: Float[Tensor, "tasks rows ways"], categorical: bool) -> Tensor:
+    """Return scores of classes as outputs; of two classes of a binary label as one logit."""
+    return scores if categorical else scores[..., 1:] - scores[..., :1]

@@ -1,0 +1,133 @@
+"""How well a learner does on episodes: a result an episode, so that intervals are over tasks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sharewise.data.episodes import Condition, Episodes, EpisodeSource
+from sharewise.meta import Forecast, Learner
+from sharewise.train.devices import device_of
+
+Array = NDArray[np.float64]
+#: Episodes adapted to at a time.
+TOGETHER = 32
+#: Of a Gaussian within which 90 % lie, on either side.
+NINETY = 1.6448536269514722
+
+
+@dataclass(frozen=True)
+class EpisodeScores:
+    """Results of a learner, an entry an episode.
+
+    Attributes:
+        loss: mean negative log likelihood of the query rows, in standardised units.
+        metric: share of right answers for classes; mean squared error for numbers; else the loss.
+        name: of the metric: "accuracy", "mse" or "loss".
+        covered: share of query rows within the 90 % interval, where there is one.
+    """
+
+    loss: Array
+    metric: Array
+    name: str
+    covered: Array | None = None
+
+    @property
+    def higher_is_better(self) -> bool:
+        """True for shares of right answers."""
+        return self.name == "accuracy"
+
+    def summary(self) -> dict[str, Any]:
+        """Return means with their 95 % intervals over episodes, as plain values."""
+        found = {"episodes": len(self.loss), "metric": self.name, **interval(self.metric)}
+        found["loss"] = float(self.loss.mean())
+        if self.covered is not None:
+            found["covered"] = float(self.covered.mean())
+        return found
+
+
+def interval(values: Array) -> dict[str, float]:
+    """Return the mean and its 95 % interval over episodes (Student's, which at 600 is the normal one)."""
+    from scipy.stats import t
+
+    mean = float(values.mean())
+    if len(values) < 2:
+        return {"mean": mean, "low": mean, "high": mean}
+    reach = float(t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
+    return {"mean": mean, "low": mean - reach, "high": mean + reach}
+
+
+def evaluate_learner(
+    learner: Learner,
+    source: EpisodeSource,
+    condition: Condition,
+    *,
+    episodes: int = 600,
+    steps: int | None = None,
+    seed: int = 0,
+    name: str = "test",
+    scale: float = 1.0,
+) -> EpisodeScores:
+    """Return a learner's results on episodes of a source.
+
+    The same source, condition, seed and name give the same episodes, so learners can be compared in pairs.
+
+    Args:
+        learner: put into evaluation mode, and left in the mode that it was in.
+        source: tasks that it was not trained on.
+        condition: of the episodes.
+        episodes: how many.
+        steps: of adaptation, for learners that take steps; by default as in training.
+        seed, name: of the stream of episodes.
+        scale: of the label, to give errors in its own unit.
+
+    Raises:
+        DataError: if the learner cannot read such episodes.
+    """
+    device, was = device_of(learner), learner.training
+    learner.eval()
+    parts: list[tuple[Tensor, ...]] = []
+    drawn = source.batches(condition, min(TOGETHER, episodes), seed, name)
+    left = episodes
+    metric = ""
+    try:
+        while left > 0:
+            batch = next(drawn).to(device)
+            batch = batch.take(slice(0, min(left, len(batch))))
+            left -= len(batch)
+            learner.check(batch)
+            with torch.no_grad():
+                forecast = learner.adapt(batch.support, steps)(batch.query.inputs)
+                metric, found = score(learner, forecast, batch, scale)
+            parts.append(found)
+    finally:
+        learner.train(was)
+    columns = [torch.cat(column).double().cpu().numpy() for column in zip(*parts, strict=True)]
+    return EpisodeScores(columns[0], columns[1], metric, columns[2] if len(columns) > 2 else None)
+
+
+def score(
+    learner: Learner, forecast: Forecast, episodes: Episodes, scale: float = 1.0
+) -> tuple[str, tuple[Tensor, ...]]:
+    """Return the metric's name and, a number an episode, (loss, metric) or (loss, metric, covered)."""
+    query, kind = episodes.query, learner.spec.kind
+    loss = learner.losses(forecast, query)
+    if kind.categorical:
+        right = forecast.outputs.argmax(-1) == query.targets
+        return "accuracy", (loss, (right * query.weights).sum(1))
+    if kind.name == "binary":
+        right = (forecast.outputs[..., 0] > 0) == (query.targets > 0.5)
+        return "accuracy", (loss, (right * query.weights).sum(1))
+    if kind.name != "regression":
+        return "loss", (loss, loss)
+    residual = (forecast.outputs[..., 0] - query.targets) * scale
+    error = (residual.square() * query.weights).sum(1)
+    if forecast.variance is None:
+        return "mse", (loss, error)
+    within = residual.abs() <= NINETY * scale * forecast.variance.sqrt()
+    return "mse", (loss, error, (within * query.weights).sum(1))
