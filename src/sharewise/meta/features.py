@@ -1,18 +1,29 @@
-"""Features: rows through one network that all tasks share; all episodes in one forward pass."""
+"""Features: rows through one network that all tasks share; all episodes in one forward pass.
+
+What is learned of a task is what a subclass's `read` makes of the support set's features: prototypes, a ridge
+regression's weights, a posterior, a representation. `answer` uses it for query rows.
+"""
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from typing import Generic, TypeVar
+
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
-from sharewise.data.episodes import Shots
-from sharewise.meta.learner import Inputs, Learner, Spec
+from sharewise.data.episodes import Episodes, Shots
+from sharewise.meta.learner import Forecast, Inputs, Judged, Learner, Predictor, Spec
 from sharewise.meta.nets import InputReader, NetOptions, make_net
 from sharewise.meta.nets.net import Net
 from sharewise.nn.initial import Initial
 
+#: What `read` returns.
+Learned = TypeVar("Learned")
 
-class FeatureLearner(Learner):
+
+class FeatureLearner(Learner, Generic[Learned]):
     """A learner whose network gives features, and is the same for all tasks.
 
     Args:
@@ -44,6 +55,29 @@ class FeatureLearner(Learner):
         """Return ``[tasks, rows, size]``."""
         found: Tensor = self.net.run({}, self.reader(inputs))
         return found
+
+    @abstractmethod
+    def read(self, known: Float[Tensor, "tasks rows size"], support: Shots) -> Learned:
+        """Learn from the features of the support sets."""
+
+    @abstractmethod
+    def answer(self, asked: Float[Tensor, "tasks rows size"], learned: Learned) -> Forecast:
+        """Predict for the features of query rows."""
+
+    def adapt(self, support: Shots, steps: int | None = None) -> Predictor:
+        if self.net.by_support:  # query rows are normalised by statistics of the support rows
+            return lambda inputs: self._together(support, inputs)
+        learned = self.read(self.features(support.inputs), support)
+        return lambda inputs: self.answer(self.features(inputs), learned)
+
+    def judge(self, episodes: Episodes) -> Judged:
+        # One forward pass for both: faster, and batch statistics are of both, as in the published code.
+        losses = self.losses(self._together(episodes.support, episodes.query.inputs), episodes.query)
+        return Judged(losses, losses)
+
+    def _together(self, support: Shots, inputs: Inputs) -> Forecast:
+        known, asked = self.both(support, inputs)
+        return self.answer(asked, self.read(known, support))
 
     def both(self, support: Shots, inputs: Inputs) -> tuple[Tensor, Tensor]:
         """Return the features of support and query rows, from one forward pass."""

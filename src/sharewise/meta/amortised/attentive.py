@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from sharewise.data.episodes import Shots
 from sharewise.errors import ConfigError
-from sharewise.meta.amortised.neural_process import NeuralProcess
-from sharewise.meta.learner import Forecast, Inputs, Predictor, Spec, one_hot
+from sharewise.meta.amortised.amortised import Amortised
+from sharewise.meta.learner import Forecast, Spec
 from sharewise.meta.nets import MLP
 from sharewise.nn.initial import Initial
 
 
-class AttentiveProcess(NeuralProcess):
+class Read(NamedTuple):
+    """Keys and representations of the support rows."""
+
+    keys: Tensor
+    rows: Tensor
+    mask: Tensor | None
+
+
+class AttentiveProcess(Amortised[Read]):
     """A query row attends to the support rows' representations: r*(x) = Σ attention(x, xᵢ) rᵢ (section 3).
 
     Multi-head cross-attention with keys and queries from a network over x, and self-attention among the
@@ -24,32 +32,28 @@ class AttentiveProcess(NeuralProcess):
 
     Args:
         heads: of the attention.
-        options: of `NeuralProcess`.
+        options: of `Amortised`.
     """
 
     def __init__(self, spec: Spec, *, seed: int = 0, heads: int = 8, **options: Any) -> None:
         super().__init__(spec, seed=seed, **options)
-        if heads < 1 or self.width % heads:
-            raise ConfigError(f"{heads} heads do not divide a width of {self.width}.", "Use a divisor of it.")
+        width = self.width
+        if heads < 1 or width % heads:
+            raise ConfigError(f"{heads} heads do not divide a width of {width}.", "Use a divisor of it.")
         initial = Initial(seed, ("attention",))
-        self.keys = MLP(self.size, (self.width, self.width), initial.at("keys"))
-        self.among = Attention(self.width, heads, initial.at("among"))
-        self.across = Attention(self.width, heads, initial.at("across"))
+        self.encoder = MLP(self.size + self.label_size, (width, width, width), initial.at("encoder"))
+        self.decoder = MLP(self.size + width, (width, width, width, self.outputs), initial.at("decoder"))
+        self.keys = MLP(self.size, (width, width), initial.at("keys"))
+        self.among = Attention(width, heads, initial.at("among"))
+        self.across = Attention(width, heads, initial.at("across"))
 
-    def adapt(self, support: Shots, steps: int | None = None) -> Predictor:
-        if self.net.by_support:
-            return lambda inputs: self._attend(support, *self.both(support, inputs))
-        known = self.features(support.inputs)
-
-        def predict(inputs: Inputs) -> Forecast:
-            return self._attend(support, known, self.features(inputs))
-
-        return predict
-
-    def _attend(self, support: Shots, known: Tensor, asked: Tensor) -> Forecast:
-        rows = self.encoder(torch.cat([known, one_hot(self.spec, support.targets)], -1))
+    def read(self, known: Tensor, support: Shots) -> Read:
+        rows = self.encoder(torch.cat([known, self.labels_of(support)], -1))
         rows = rows + self.among(rows, rows, rows, support.mask)
-        found = self.across(self.keys(asked), self.keys(known), rows, support.mask)
+        return Read(self.keys(known), rows, support.mask)
+
+    def answer(self, asked: Tensor, learned: Read) -> Forecast:
+        found = self.across(self.keys(asked), learned.keys, learned.rows, learned.mask)
         return self.forecast(self.decoder(torch.cat([asked, found], -1)))
 
 

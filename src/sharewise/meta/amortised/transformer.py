@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
 from sharewise.data.episodes import Shots
 from sharewise.errors import ConfigError
+from sharewise.meta.amortised.amortised import Amortised
 from sharewise.meta.amortised.attentive import Attention
-from sharewise.meta.amortised.neural_process import NeuralProcess
-from sharewise.meta.learner import Forecast, Inputs, Predictor, Spec, one_hot
+from sharewise.meta.learner import Forecast, Spec
 from sharewise.meta.nets import MLP
 from sharewise.nn.initial import Initial
 
 
-class SetTransformer(NeuralProcess):
+class Read(NamedTuple):
+    """The support tokens before every layer."""
+
+    tokens: list[Tensor]
+    mask: Tensor | None
+
+
+class SetTransformer(Amortised[Read]):
     """Rows are tokens; support tokens hold x and y, query tokens x alone; every token attends to the support
     tokens only, so that queries do not see each other (prior-data fitted networks: Müller et al. 2022,
     section 3, figure 1).
@@ -25,7 +32,7 @@ class SetTransformer(NeuralProcess):
     Args:
         depth: layers, each attention and then a perceptron, with normalisation before and a sum after.
         heads: of the attention.
-        options: of `NeuralProcess`; `width` is that of the tokens.
+        options: of `Amortised`; `width` is that of the tokens.
     """
 
     def __init__(
@@ -38,29 +45,22 @@ class SetTransformer(NeuralProcess):
                 "Use at least one layer, and heads that divide the width.",
             )
         initial = Initial(seed, ("transformer",))
-        label = spec.width if spec.kind.categorical else 1
         self.encoder = MLP(self.size, (width, width), initial.at("x"))
-        self.labels = MLP(label, (width, width), initial.at("y"))
+        self.labels = MLP(self.label_size, (width, width), initial.at("y"))
         self.layers = nn.ModuleList(_Layer(width, heads, initial.at("layer", i)) for i in range(depth))
         self.last = nn.LayerNorm(width)
-        self.decoder = MLP(width, (width, spec.width + int(self.gaussian)), initial.at("decoder"))
+        self.decoder = MLP(width, (width, self.outputs), initial.at("decoder"))
 
-    def adapt(self, support: Shots, steps: int | None = None) -> Predictor:
-        if self.net.by_support:
-            return lambda inputs: self._read(support, *self.both(support, inputs))
-        known = self.features(support.inputs)
+    def read(self, known: Tensor, support: Shots) -> Read:
+        tokens = [self.encoder(known) + self.labels(self.labels_of(support))]
+        for layer in self.layers[:-1]:
+            tokens.append(layer(tokens[-1], tokens[-1], support.mask))
+        return Read(tokens, support.mask)
 
-        def predict(inputs: Inputs) -> Forecast:
-            return self._read(support, known, self.features(inputs))
-
-        return predict
-
-    def _read(self, support: Shots, known: Tensor, asked: Tensor) -> Forecast:
-        read = self.encoder(known) + self.labels(one_hot(self.spec, support.targets))
+    def answer(self, asked: Tensor, learned: Read) -> Forecast:
         query = self.encoder(asked)
-        for layer in self.layers:
-            query = layer(query, read, support.mask)
-            read = layer(read, read, support.mask)
+        for layer, tokens in zip(self.layers, learned.tokens, strict=True):
+            query = layer(query, tokens, learned.mask)
         return self.forecast(self.decoder(self.last(query)))
 
 

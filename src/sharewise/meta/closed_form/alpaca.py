@@ -11,14 +11,14 @@ from torch import Tensor, nn
 from sharewise.data.episodes import Shots
 from sharewise.meta.closed_form.ridge import with_one
 from sharewise.meta.features import FeatureLearner
-from sharewise.meta.learner import Forecast, Inputs, Predictor, Spec
+from sharewise.meta.learner import Forecast, Spec
 from sharewise.nn.initial import Initial
 
 #: Least variance of the noise, so that a likelihood on noiseless data stays finite.
 FLOOR = 1e-4
 
 
-class ALPaCA(FeatureLearner):
+class ALPaCA(FeatureLearner[tuple[Tensor, Tensor]]):
     """Bayesian linear regression on learned features, with a learned prior: a posterior for every task.
 
     y = kᵀφ(x) + ε with k ~ N(k̄₀, σ²Λ₀⁻¹), ε ~ N(0, σ²). After the support set Λ = Λ₀ + ΦᵀΦ and
@@ -48,16 +48,8 @@ class ALPaCA(FeatureLearner):
         lower = self.root.tril()
         return lower @ lower.T + 1e-6 * torch.eye(len(lower), dtype=lower.dtype, device=lower.device)
 
-    def adapt(self, support: Shots, steps: int | None = None) -> Predictor:
-        if self.net.by_support:
-
-            def together(inputs: Inputs) -> Forecast:
-                known, asked = self.both(support, inputs)
-                return self._forecast(asked, *self.posterior(with_one(known), support))
-
-            return together
-        posterior = self.posterior(with_one(self.features(support.inputs)), support)
-        return lambda inputs: self._forecast(self.features(inputs), *posterior)
+    def read(self, known: Tensor, support: Shots) -> tuple[Tensor, Tensor]:
+        return self.posterior(with_one(known), support)
 
     def posterior(
         self, x: Float[Tensor, "tasks rows size"], support: Shots
@@ -71,8 +63,8 @@ class ALPaCA(FeatureLearner):
         right = (x.transpose(1, 2) @ y.unsqueeze(-1)) + (prior @ self.mean).unsqueeze(-1)
         return torch.cholesky_solve(right, factor).squeeze(-1), factor
 
-    def _forecast(self, features: Tensor, mean: Tensor, factor: Tensor) -> Forecast:
-        x = with_one(features)
+    def answer(self, asked: Tensor, learned: tuple[Tensor, Tensor]) -> Forecast:
+        x, (mean, factor) = with_one(asked), learned
         whitened = torch.linalg.solve_triangular(factor, x.transpose(1, 2), upper=False)
         spread = self.variance * (1 + whitened.square().sum(1))
         return Forecast(x @ mean.unsqueeze(-1), spread)

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from sharewise.data.episodes import Shots
 from sharewise.meta.features import FeatureLearner
-from sharewise.meta.learner import Forecast, Inputs, Predictor, Spec, one_hot
+from sharewise.meta.learner import Forecast, Spec, one_hot
 
 
-class R2D2(FeatureLearner):
+class R2D2(FeatureLearner[Tensor]):
     """Ridge regression on learned features: W = Xᵀ (X Xᵀ + λI)⁻¹ Y (equation 6), outputs α f(x)W + β
     (equation 8), with λ, α and β learned.
 
@@ -29,25 +29,15 @@ class R2D2(FeatureLearner):
         self.log_regularisation = nn.Parameter(torch.tensor(float(regularisation)).log())
         self.scale, self.shift = nn.Parameter(torch.ones(())), nn.Parameter(torch.zeros(()))
 
-    def adapt(self, support: Shots, steps: int | None = None) -> Predictor:
-        if self.net.by_support:
-
-            def together(inputs: Inputs) -> Forecast:
-                known, asked = self.both(support, inputs)
-                return self._outputs(asked, self._solve(known, support))
-
-            return together
-        weights = self._solve(self.features(support.inputs), support)
-        return lambda inputs: self._outputs(self.features(inputs), weights)
-
-    def _solve(self, features: Tensor, support: Shots) -> Tensor:
+    def read(self, known: Tensor, support: Shots) -> Tensor:
+        """Return the weights ``[tasks, size + 1, width]``."""
         targets = one_hot(self.spec, support.targets)
         if self.spec.kind.name == "binary":
             targets = 2 * targets - 1
-        return ridge(with_one(features), targets, self.log_regularisation.exp(), support.mask)
+        return ridge(with_one(known), targets, self.log_regularisation.exp(), support.mask)
 
-    def _outputs(self, features: Tensor, weights: Tensor) -> Forecast:
-        found = with_one(features) @ weights
+    def answer(self, asked: Tensor, learned: Tensor) -> Forecast:
+        found = with_one(asked) @ learned
         if self.spec.kind.name == "regression":
             return Forecast(found)
         return Forecast(self.scale * found + self.shift)

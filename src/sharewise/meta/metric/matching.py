@@ -8,16 +8,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from sharewise.data.episodes import Episodes, Shots
+from sharewise.data.episodes import Shots
 from sharewise.meta.features import FeatureLearner
-from sharewise.meta.learner import Forecast, Inputs, Judged, Predictor
+from sharewise.meta.learner import Forecast
 from sharewise.meta.metric.prototypes import count_ways
 
 #: Least probability of a class, so that a loss is finite.
 FLOOR = 1e-6
 
 
-class Matching(FeatureLearner):
+class Matching(FeatureLearner[tuple[Tensor, Shots]]):
     """ŷ = Σᵢ a(x, xᵢ) yᵢ, with a the softmax over the support set of features' cosines (equations 1 and 2).
 
     Without the paper's full context embeddings. Numbers are averaged as classes are: for regression this is
@@ -32,22 +32,12 @@ class Matching(FeatureLearner):
         super().__init__(*arguments, **options)  # type: ignore[arg-type]
         self.sharpness = torch.nn.Parameter(torch.tensor(10.0).log())
 
-    def adapt(self, support: Shots, steps: int | None = None) -> Predictor:
-        if self.net.by_support:
-            return lambda inputs: self._attend(support, *self.both(support, inputs))
-        known = self.features(support.inputs)
+    def read(self, known: Tensor, support: Shots) -> tuple[Tensor, Shots]:
+        """Return the support set as it is: nothing is summed up."""
+        return known, support
 
-        def predict(inputs: Inputs) -> Forecast:
-            return self._attend(support, known, self.features(inputs))
-
-        return predict
-
-    def judge(self, episodes: Episodes) -> Judged:
-        found = self.both(episodes.support, episodes.query.inputs)
-        losses = self.losses(self._attend(episodes.support, *found), episodes.query)
-        return Judged(losses, losses)
-
-    def _attend(self, support: Shots, known: Tensor, asked: Tensor) -> Forecast:
+    def answer(self, asked: Tensor, learned: tuple[Tensor, Shots]) -> Forecast:
+        known, support = learned
         cosines = F.normalize(asked, dim=-1) @ F.normalize(known, dim=-1).transpose(1, 2)
         if support.mask is not None:
             cosines = cosines.masked_fill(~support.mask.unsqueeze(1), float("-inf"))
