@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from sharewise.data.episodes import Episodes, Shots
+from sharewise.data.episodes import Condition, Episodes, EpisodeSource, Shots
 from sharewise.errors import ConfigError, DataError
 from sharewise.tasks import InputSpec
 from sharewise.tasks.kind import Kind
@@ -34,6 +34,11 @@ class Spec:
     kind: Kind
     ways: int = 0
     classes: int = 0
+
+    @classmethod
+    def of(cls, source: EpisodeSource, condition: Condition) -> Spec:
+        """Return what a learner has to know of episodes of a source, drawn in that condition."""
+        return cls(source.inputs, source.kind, source.ways(condition), source.drawn_classes)
 
     @property
     def width(self) -> int:

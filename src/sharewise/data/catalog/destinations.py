@@ -10,6 +10,7 @@ from sharewise.data.catalog.entry import CatalogEntry
 from sharewise.data.splits import ColumnSplit
 from sharewise.errors import ConfigError, nearest
 from sharewise.streams import stream
+from sharewise.tasks import Task
 
 DESCRIPTOR = ("dest_lat", "dest_lon", "dest_alt", "dest_distance", "dest_tz")
 VALID, TEST = pl.date(2013, 10, 1), pl.date(2013, 11, 1)
@@ -29,20 +30,16 @@ def load(label: str = "late_arrival", held_out: int = 0, seed: int = 0, fold: in
 
     Splits are by time as in `flights`, so held-out destinations are tested on days never seen in training.
     """
-    tasks = {task.name: task for task in flights.TASKS}
-    if label not in tasks:
-        raise ConfigError(f"The flights have no task '{label}'.", nearest(label, tuple(tasks)))
-    table = flights.frame().with_columns(
-        pl.col("distance").mean().over("dest").round(1).alias("dest_distance"), _split()
-    )
+    task = find_task(label)
+    table = frame()
     if held_out:
         table = _hold_out(table, held_out, seed, fold)
     return CatalogEntry(
         name="flights-by-destination",
         frame=table,
-        tasks=(tasks[label],),
+        tasks=(task,),
         description=(
-            f"The flights of 2013 from New York City, a task a destination: {tasks[label].text}. "
+            f"The flights of 2013 from New York City, a task a destination: {task.text}. "
             + (f"{held_out} destinations are held out whole." if held_out else "")
         ).strip(),
         source=flights.SOURCE,
@@ -55,6 +52,25 @@ def load(label: str = "late_arrival", held_out: int = 0, seed: int = 0, fold: in
     )
 
 
+def find_task(label: str) -> Task:
+    """Return one of the flights' tasks.
+
+    Raises:
+        ConfigError: if there is none of that name.
+    """
+    tasks = {task.name: task for task in flights.TASKS}
+    if label not in tasks:
+        raise ConfigError(f"The flights have no task '{label}'.", nearest(label, tuple(tasks)))
+    return tasks[label]
+
+
+def frame() -> pl.LazyFrame:
+    """Return the flights with each destination's mean distance, and splits by time as in `flights`."""
+    return flights.frame().with_columns(
+        pl.col("distance").mean().over("dest").round(1).alias("dest_distance"), _split()
+    )
+
+
 def _split() -> pl.Expr:
     date = pl.col("date")
     late = pl.when(date < TEST).then(pl.lit("valid")).otherwise(pl.lit("test"))
@@ -63,6 +79,16 @@ def _split() -> pl.Expr:
 
 def _hold_out(table: pl.LazyFrame, count: int, seed: int, fold: int) -> pl.LazyFrame:
     """Test on the held-out destinations alone, train and validate on the others alone."""
+    chosen = pl.col("dest").is_in(held_out(table, count, seed, fold)[:count])
+    return table.filter(chosen == (pl.col("split") == "test"))
+
+
+def held_out(table: pl.LazyFrame, count: int, seed: int, fold: int) -> list[str]:
+    """Return the frequent destinations in an order in which the first `count` are those of the fold.
+
+    Raises:
+        ConfigError: if there are not so many, or no such fold.
+    """
     frequent = (
         table.group_by("dest").len().filter(pl.col("len") >= RARE).select("dest").sort("dest").collect()
     )["dest"].to_list()
@@ -75,5 +101,5 @@ def _hold_out(table: pl.LazyFrame, count: int, seed: int, fold: int) -> pl.LazyF
     if not 0 <= fold < folds:
         raise ConfigError(f"There is no fold {fold} of {count} destinations.", f"Use 0 to {folds - 1}.")
     order = torch.randperm(len(frequent), generator=stream(seed, "held-out destinations")).tolist()
-    chosen = pl.col("dest").is_in([frequent[i] for i in order[fold * count : (fold + 1) * count]])
-    return table.filter(chosen == (pl.col("split") == "test"))
+    order = order[fold * count :] + order[: fold * count]
+    return [frequent[i] for i in order]

@@ -4,7 +4,10 @@ A `Condition` says how many ways, shots and queries; an `EpisodeSource` draws. S
 episode are apart by construction: they are one draw without replacement, cut in two.
 """
 
+from sharewise.data.episodes import catalog
 from sharewise.data.episodes.condition import Condition, differences
+from sharewise.data.episodes.episode_set import EpisodeSet
+from sharewise.data.episodes.folder import read_folder
 from sharewise.data.episodes.functions import Sinusoids
 from sharewise.data.episodes.labelled import LabelledExamples
 from sharewise.data.episodes.pools import TaskRows
@@ -14,6 +17,7 @@ from sharewise.data.episodes.table import TaskTable, read_tasks
 
 __all__ = [
     "Condition",
+    "EpisodeSet",
     "EpisodeSource",
     "Episodes",
     "LabelledExamples",
@@ -21,6 +25,8 @@ __all__ = [
     "Sinusoids",
     "TaskRows",
     "TaskTable",
+    "catalog",
     "differences",
+    "read_folder",
     "read_tasks",
 ]

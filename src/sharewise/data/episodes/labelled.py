@@ -24,7 +24,8 @@ class LabelledExamples(EpisodeSource):
 
     Args:
         inputs: what a row looks like.
-        values: the examples by key of `inputs`, first dimension rows.
+        values: the examples by key of `inputs`, first dimension rows; uint8 0 to 255 stands for 0 to 1, at a
+            quarter of the memory.
         labels: int64 ``[rows]``: the class of each, 0 to classes - 1.
         names: of the classes.
         groups: int64 ``[classes]``: the group of each class, such as its alphabet; None without.
@@ -45,6 +46,7 @@ class LabelledExamples(EpisodeSource):
     ) -> None:
         self.inputs, self.values, self.names = inputs, values, tuple(names)
         self.kind: Kind = Multiclass()
+        self.drawn_classes = len(self.names)
         self.labels = labels
         if len(self.names) < 2:
             raise DataError(f"There are {len(self.names)} classes.", "Give examples of at least two.")
@@ -123,7 +125,7 @@ class LabelledExamples(EpisodeSource):
         }
         targets = torch.arange(ways, dtype=torch.float32).repeat_interleave(each)
         return Shots(
-            {key: v.float() if v.dtype == torch.uint8 else v for key, v in inputs.items()},
+            {key: v / 255 if v.dtype == torch.uint8 else v for key, v in inputs.items()},
             targets.expand(tasks, -1).contiguous(),
         )
 

@@ -40,6 +40,8 @@ SMALL1 = ("Balinese", "Early_Aramaic", "Greek", "Korean", "Latin")
 SMALL2 = ("Greek", "Japanese_(katakana)", "Latin", "Sanskrit", "Tagalog")
 SPLITS = ("vinyals", "background", "small1", "small2")
 DRAWERS = 20
+#: Pixels of a side of the drawings as published.
+SIDE = 105
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,9 @@ def sources(
     """
     if split not in SPLITS:
         raise ConfigError(f"Omniglot has no split '{split}'.", nearest(split, SPLITS))
-    pixels = images(size)
+    if not 1 <= size <= SIDE:
+        raise ConfigError(f"Omniglot's drawings are to have {size} pixels a side.", f"Use 1 to {SIDE}.")
+    pixels = (images(size) * 255).round().to(torch.uint8)
     parts = _vinyals() if split == "vinyals" else _by_alphabet(split, rotations, seed)
     return {
         name: _examples(pixels, chosen, within if name == "train" else 0.0) for name, chosen in parts.items()

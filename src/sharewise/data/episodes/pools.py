@@ -73,6 +73,9 @@ class TaskRows(EpisodeSource):
             )
         self._fit(condition.most_shots)
 
+    def ways(self, condition: Condition) -> int:
+        return self.classes
+
     def sample(self, condition: Condition, count: int, generator: torch.Generator) -> Episodes:
         self.check(condition)
         _, shots = condition.draw(generator)

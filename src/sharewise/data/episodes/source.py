@@ -26,6 +26,8 @@ class EpisodeSource(ABC):
     kind: Kind
     inputs: InputSpec
     names: tuple[str, ...] = ()
+    #: Classes that tasks are made of, each a few of them; 0 where every task has a label of its own.
+    drawn_classes: int = 0
     #: Tasks worth drawing in one go; drawing few at a time costs more than the work on them.
     block: int = 64
 
@@ -40,6 +42,10 @@ class EpisodeSource(ABC):
     @abstractmethod
     def check(self, condition: Condition) -> None:
         """Raise DataError, with what there is, if the condition asks for more."""
+
+    def ways(self, condition: Condition) -> int:
+        """Return the most classes of a task; 0 where labels are no classes."""
+        return condition.most_ways
 
     def digest(self) -> str:
         """Return a text that differs where the tasks do."""

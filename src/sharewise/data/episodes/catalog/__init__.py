@@ -1,0 +1,8 @@
+"""The catalog of episodes: known collections of tasks, apart in three splits.
+
+An entry is one file with a `load` function, and one line in `registry.ENTRIES`.
+"""
+
+from sharewise.data.episodes.catalog.registry import load, names, options, summarise
+
+__all__ = ["load", "names", "options", "summarise"]

@@ -1,0 +1,38 @@
+"""Omniglot as episodes: which of a few characters is this?"""
+
+from __future__ import annotations
+
+from sharewise.data.episodes import omniglot
+from sharewise.data.episodes.condition import Condition
+from sharewise.data.episodes.episode_set import EpisodeSet
+
+
+def load(
+    split: str = "vinyals", size: int = 28, within: float = 0.0, rotations: bool = True, seed: int = 0
+) -> EpisodeSet:
+    """1,623 hand-written characters of 50 alphabets, 20 drawings of each (Lake et al. 2015).
+
+    Args:
+        split: "vinyals": characters at random, as most papers compare. "background": Lake's 30 background
+            alphabets to train on, 5 of them held out to choose by, and his 20 evaluation alphabets to test.
+            "small1", "small2": the same with his minimal sets of 5 background alphabets, one held out.
+        size: pixels of a side, 1 to 105.
+        within: the share of training tasks whose characters are all of one alphabet, 0 to 1.
+        rotations: characters turned by 90, 180 and 270 degrees are classes of their own: in "vinyals" always
+            and in all splits, as there; elsewhere in training only.
+        seed: draws the alphabets held out.
+    """
+    parts = omniglot.sources(split, size, within, rotations, seed)
+    return EpisodeSet(
+        name="omniglot",
+        train=parts["train"],
+        valid=parts["valid"],
+        test=parts["test"],
+        condition=Condition(shots=1, queries=5, ways=5 if split == "vinyals" else 20),
+        description="Drawings of characters, 1 where there is ink. A task is to tell some characters of the "
+        "split apart; "
+        + ("characters" if split == "vinyals" else "whole alphabets")
+        + " are apart in the splits.",
+        source=omniglot.SOURCE,
+        licence=omniglot.LICENCE,
+    )
