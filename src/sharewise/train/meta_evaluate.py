@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,8 @@ from sharewise.meta import Forecast, Learner
 from sharewise.train.devices import device_of
 
 Array = NDArray[np.float64]
+#: Is shown episodes and what was predicted for their query rows.
+Watcher = Callable[[Episodes, Forecast], None]
 #: Episodes adapted to at a time.
 TOGETHER = 32
 #: Of a Gaussian within which 90 % lie, on either side.
@@ -72,6 +75,7 @@ def evaluate_learner(
     seed: int = 0,
     name: str = "test",
     scale: float = 1.0,
+    watch: Watcher | None = None,
 ) -> EpisodeScores:
     """Return a learner's results on episodes of a source.
 
@@ -85,6 +89,7 @@ def evaluate_learner(
         steps: of adaptation, for learners that take steps; by default as in training.
         seed, name: of the stream of episodes.
         scale: of the label, to give errors in its own unit.
+        watch: shown every batch of episodes with the forecast for its query rows.
 
     Raises:
         DataError: if the learner cannot read such episodes.
@@ -104,6 +109,8 @@ def evaluate_learner(
             with torch.no_grad():
                 forecast = learner.adapt(batch.support, steps)(batch.query.inputs)
                 metric, found = score(learner, forecast, batch, scale)
+                if watch is not None:
+                    watch(batch, forecast)
             parts.append(found)
     finally:
         learner.train(was)

@@ -1,0 +1,111 @@
+"""The measurement in words, each a function of the evidence that claims no more than its verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sharewise.data.episodes import Condition, differences
+from sharewise.study.fewshot.calibration import OVER, SPOKEN, UNDER
+from sharewise.study.fewshot.paired import BETTER, WORSE
+from sharewise.study.statistics import UNKNOWN
+
+#: Why a difference between the conditions of training and test matters, by its name.
+WHY = {
+    "ways": "More ways are harder, and a learner of a fixed number of classes was never asked for others; "
+    "results at another number of ways are not those that it was trained for.",
+    "shots": "A meta-learner learns how far to trust a support set of the size it was trained with; with "
+    "more it often gains less than it could, with fewer it often trusts too much.",
+    "queries": "The number of query rows changes the noise of the result, and the predictions of learners "
+    "that look at queries together (transductive ones); others are not touched by it.",
+}
+#: With fewer tasks or classes than this, the episodes of a test are much alike.
+FEW = 30
+
+Evidence = dict[str, Any]
+
+
+def conditions(trained: Condition, tested: Iterable[Condition]) -> list[dict[str, Any]]:
+    """Return where each test condition differs from training: ``shots``, ``what`` and ``why``."""
+    return [
+        {"shots": condition.shots, "what": what, "why": WHY[what.split(":")[0]]}
+        for condition in tested
+        for what in differences(trained, condition)
+    ]
+
+
+def headline(evidence: Evidence) -> str:
+    """Return the answer in one sentence, at the number of shots most like training."""
+    return _sentence(evidence, _shots(evidence))
+
+
+def sentences(evidence: Evidence) -> list[str]:
+    """Return a sentence for every other number of shots, and what the verdicts do not say."""
+    others = [entry["shots"] for entry in evidence["by_shots"] if entry["shots"] != _shots(evidence)]
+    found = [_sentence(evidence, shots) for shots in others if evidence["differences"]]
+    return [*found, *_calibrated(evidence)]
+
+
+def notes(evidence: Evidence) -> list[str]:
+    """Return what a reader should know before believing the verdicts."""
+    found = [
+        f"Intervals are over {evidence['plan']['episodes']} test episodes, of learners trained once: they do "
+        "not say how far another training run would differ."
+    ]
+    tasks = evidence["tasks"]
+    if 0 < tasks < FEW:
+        found.append(
+            f"All test episodes come from {tasks} {evidence['tasks_are']}: the intervals speak of new "
+            "episodes of these, less surely of others."
+        )
+    transductive = [one["name"] for one in evidence["learners"] if one["transductive"]]
+    if transductive:
+        found.append(
+            f"{_list(transductive)}: predictions for a query row depend on the other query rows "
+            "(transductive), which is help that the others do not have."
+        )
+    return found
+
+
+def _sentence(evidence: Evidence, shots: int) -> str:
+    candidate = evidence["candidate"]
+    own = [one for one in evidence["differences"] if one["shots"] == shots]
+    if not own:
+        return f"{candidate} was measured without anything to compare it with."
+    found = {
+        verdict: [one["baseline"] for one in own if one["verdict"] == verdict]
+        for verdict in (BETTER, WORSE, UNKNOWN)
+    }
+    if len(found[UNKNOWN]) == len(own):
+        return f"With {_count(shots)}, {candidate} is not told apart from {_list(found[UNKNOWN])}."
+    parts = [f"{verdict} than {_list(found[verdict])}" for verdict in (BETTER, WORSE) if found[verdict]]
+    rest = f"; against {_list(found[UNKNOWN])} the evidence does not decide" if found[UNKNOWN] else ""
+    return f"With {_count(shots)}, {candidate} is {' and '.join(parts)}{rest}."
+
+
+def _calibrated(evidence: Evidence) -> Iterable[str]:
+    found = evidence["calibration"].get(evidence["candidate"])
+    if not found:
+        return
+    one = next((entry for entry in found if entry["shots"] == _shots(evidence)), None)
+    if one is None or "word" not in one:
+        return
+    if one["type"] == "coverage":
+        share = next(entry["mean"] for entry in one["levels"] if entry["level"] == SPOKEN)
+        fact = f"its {SPOKEN:.0%} intervals hold {share:.1%} of the query rows"
+    else:
+        fact = f"its probabilities and its accuracy differ by {abs(one['gap']['mean']):.1%} in the mean"
+    end = {OVER: "it is overconfident", UNDER: "it is underconfident"}.get(one["word"], "no more is shown")
+    yield f"With {_count(_shots(evidence))}, {fact}: {end}."
+
+
+def _shots(evidence: Evidence) -> int:
+    return int(evidence["reference"]["shots"])
+
+
+def _count(shots: int) -> str:
+    return f"{shots} {'shot' if shots == 1 else 'shots'}"
+
+
+def _list(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
