@@ -3,7 +3,8 @@
 Lives here: the template, plots, how numbers look. Not here: what is said of them (study), who asks (cli).
 """
 
+from sharewise.report.fewshot import render_fewshot, write_fewshot_page
 from sharewise.report.page import render, write_report
 from sharewise.report.terminal import print_comparison
 
-__all__ = ["print_comparison", "render", "write_report"]
+__all__ = ["print_comparison", "render", "render_fewshot", "write_fewshot_page", "write_report"]

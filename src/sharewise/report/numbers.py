@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -21,6 +22,21 @@ def plain(value: float | None, digits: int = 3) -> str:
 def signed(value: float | None, digits: int = 4) -> str:
     """Return a number with its sign."""
     return NOTHING if value is None else _minus(f"{_zero(value, digits):+.{digits}f}")
+
+
+def percent(value: float | None) -> str:
+    """Return a share in percent."""
+    return NOTHING if value is None else f"{plain(100 * value, 1)} %"
+
+
+def points(value: float | None) -> str:
+    """Return a difference of shares in percentage points, with its sign."""
+    return NOTHING if value is None else f"{signed(100 * value, 1)} %"
+
+
+def change(value: float | None) -> str:
+    """Return a difference of any size with its sign, to three digits."""
+    return NOTHING if value is None else _minus(f"{value:+.3g}")
 
 
 def grouped(value: float | None) -> str:
@@ -49,9 +65,14 @@ def error(value: float | None) -> str:
     return f"{value:.4f}" if value < 0.1 else f"{value:.2g}"
 
 
+def span(value: int | Sequence[int]) -> str:
+    """Return a whole number, or a range of them."""
+    return str(value) if isinstance(value, int) else f"{value[0]} to {value[1]}"
+
+
 def metric(name: str) -> str:
     """Return how a metric is written."""
-    return {"auc": "AUC", "r2": "R²", "d2": "D²"}.get(name, name)
+    return {"auc": "AUC", "r2": "R²", "d2": "D²", "mse": "mean squared error"}.get(name, name)
 
 
 def _zero(value: float, digits: int) -> float:
@@ -73,6 +94,9 @@ class Numbers:
         {
             "plain": plain,
             "signed": signed,
+            "percent": percent,
+            "points": points,
+            "change": change,
             "grouped": grouped,
             "probability": probability,
             "measured": measured,

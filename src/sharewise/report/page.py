@@ -39,12 +39,17 @@ def write_report(evidence: dict[str, Any], config_text: str, path: str | Path) -
 
 def render(evidence: dict[str, Any], config_text: str) -> str:
     """Return the page as HTML."""
+    return make_environment().get_template("report.html.j2").render(context(evidence, config_text))
+
+
+def make_environment() -> Environment:
+    """Return what reads the templates: everything escaped, every name known."""
     loader = PackageLoader("sharewise.report", "templates")
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"breakable": breakable, "metric": numbers.metric}
-    return environment.get_template("report.html.j2").render(context(evidence, config_text))
+    environment.filters |= {"breakable": breakable, "metric": numbers.metric, "range": numbers.span}
+    return environment
 
 
 def breakable(name: str) -> Markup:
@@ -65,7 +70,7 @@ def context(evidence: dict[str, Any], config_text: str) -> dict[str, Any]:
         "unlisted": max(len(tasks) - most, 0),
         "unplotted": max(len(tasks) - PLOTTED, 0),
         "effect_at": {(e["structure"], e["task"]): i for i, e in enumerate(evidence["effects"])},
-        "marks": {verdict: _mark(verdict) for verdict in ("helps", "hurts", "can't tell")},
+        "marks": {verdict: mark(verdict) for verdict in ("helps", "hurts", "can't tell")},
         "summary": {one["name"]: i for i, one in enumerate(evidence["data"].get("tasks", ()))},
         "swatches": [(one["name"], plots.swatch(i)) for i, one in enumerate(evidence["structures"][:LINES])],
         "forests": _forests(evidence, tasks[:PLOTTED]),
@@ -92,7 +97,8 @@ def _by_interest(evidence: dict[str, Any]) -> list[str]:
     return sorted(names, key=lambda name: clearest[name])
 
 
-def _mark(verdict: str) -> Markup:
+def mark(verdict: str) -> Markup:
+    """Return the mark of a verdict, for a text."""
     return Markup('<svg viewBox="0 0 14 14" width="14" height="14" aria-hidden="true">{}</svg>').format(
         plots.marker(verdict, 7, 7)
     )

@@ -5,8 +5,26 @@ A plot takes plain values of ``metrics.json`` and returns escaped markup with a 
 
 from sharewise.report.plots.calibration import calibration
 from sharewise.report.plots.cosines import cosines
+from sharewise.report.plots.coverage import coverage, transform
 from sharewise.report.plots.curves import curves, swatch
+from sharewise.report.plots.episodes import fits, guesses
 from sharewise.report.plots.forest import forest, marker
 from sharewise.report.plots.heat import heat
+from sharewise.report.plots.lines import lines
+from sharewise.report.plots.pictures import cards
 
-__all__ = ["calibration", "cosines", "curves", "forest", "heat", "marker", "swatch"]
+__all__ = [
+    "calibration",
+    "cards",
+    "cosines",
+    "coverage",
+    "curves",
+    "fits",
+    "forest",
+    "guesses",
+    "heat",
+    "lines",
+    "marker",
+    "swatch",
+    "transform",
+]

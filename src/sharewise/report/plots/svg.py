@@ -84,6 +84,43 @@ class Scale:
         return [i * step for i in range(first, last + 1)] if last > first else self.ticks(2 * about)
 
 
+@dataclass(frozen=True)
+class LogScale(Scale):
+    """The same for logarithms; values below `low` are put there. Ticks are at `marks`, if there are any."""
+
+    marks: tuple[float, ...] = ()
+
+    def __call__(self, value: float) -> float:
+        share = math.log(max(value, self.low) / self.low) / math.log(self.high / self.low)
+        return self.start + share * (self.stop - self.start)
+
+    def ticks(self, about: int = 4) -> list[float]:
+        if self.marks:
+            return self._apart()
+        first, last = math.floor(math.log10(self.low)), math.ceil(math.log10(self.high))
+        every = -(-(last - first) // (2 * about)) or 1
+        decades = [10.0**power for power in range(first, last + 1, every)]
+        wide = self.high / self.low > 1e3
+        found = [step * decade for decade in decades for step in ((1,) if wide else (1, 2, 5))]
+        return [tick for tick in found if self.low <= tick <= self.high]
+
+    def _apart(self) -> list[float]:
+        kept: list[float] = []
+        for mark in self.marks:
+            if not kept or abs(self(mark) - self(kept[-1])) >= 18:
+                kept.append(mark)
+        return kept
+
+
+def log_scale(
+    values: list[float], start: float, stop: float, margin: float = 0.06, marks: tuple[float, ...] = ()
+) -> LogScale:
+    """Return the logarithmic scale that spans the positive ones of some values, with a margin."""
+    logs = [math.log(value) for value in values if 0 < value < math.inf] or [0.0]
+    room = (max(logs) - min(logs)) * margin or 0.5
+    return LogScale(math.exp(min(logs) - room), math.exp(max(logs) + room), start, stop, marks)
+
+
 def scale(values: list[float], start: float, stop: float, margin: float = 0.06) -> Scale:
     """Return the scale that spans the finite ones of some values, with a margin."""
     finite = [value for value in values if math.isfinite(value)] or [0.0, 1.0]
