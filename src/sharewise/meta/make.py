@@ -9,7 +9,7 @@ from sharewise.errors import ConfigError, nearest
 from sharewise.meta.amortised import AttentiveProcess, NeuralProcess, SetTransformer
 from sharewise.meta.baselines import FineTuned, NearestCentroid, Pooled, Scratch
 from sharewise.meta.closed_form import R2D2, ALPaCA
-from sharewise.meta.gradient import ANIL, CAVIA, IMAML, MAML, MAMLPlus, MetaSGD, Reptile
+from sharewise.meta.gradient import ANIL, CAVIA, IMAML, MAML, GradientLearner, MAMLPlus, MetaSGD, Reptile
 from sharewise.meta.learner import Learner, Spec
 from sharewise.meta.metric import Matching, ProtoNet
 from sharewise.meta.nets import NetOptions
@@ -80,4 +80,7 @@ def options_of(name: str) -> dict[str, Any]:
         for option, parameter in inspect.signature(cls.__init__).parameters.items():
             if parameter.kind is parameter.KEYWORD_ONLY and option not in COMMON:
                 found.setdefault(option, parameter.default)
+    learner = LEARNERS[name]
+    if issubclass(learner, GradientLearner) and not learner.unrolls:
+        found.pop("second_order")
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -30,6 +30,7 @@ class Pooled(GradientLearner):
     """
 
     stepwise = False
+    unrolls: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -41,7 +42,6 @@ class Pooled(GradientLearner):
         rate: float = 0.01,
         **options: Any,
     ) -> None:
-        options.pop("second_order", None)
         super().__init__(spec, seed=seed, net=net, steps=steps, rate=rate, second_order=False, **options)
         self.classifier: MLP | None = None
         if spec.classes:

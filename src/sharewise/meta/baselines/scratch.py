@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -19,9 +19,9 @@ class Scratch(GradientLearner):
     """Random weights, then `steps` of Adam on the support set, all tasks side by side; nothing is shared."""
 
     trained = False
+    unrolls: ClassVar[bool] = False
 
     def __init__(self, spec: Spec, *, steps: int = 100, rate: float = 0.01, **options: Any) -> None:
-        options.pop("second_order", None)
         super().__init__(spec, steps=steps, rate=rate, second_order=False, **options)
 
     def trajectory(self, support: Shots, steps: int, second_order: bool) -> list[Weights]:

@@ -30,14 +30,20 @@ class CAVIA(GradientLearner):
     """
 
     def __init__(
-        self, spec: Spec, *, context: int = 5, net: NetOptions | Net = NetOptions(), **options: Any
+        self,
+        spec: Spec,
+        *,
+        context: int = 5,
+        rate: float = 1.0,
+        net: NetOptions | Net = NetOptions(),
+        **options: Any,
     ) -> None:
         if context < 1:
             raise ConfigError(f"CAVIA has a context of {context} numbers.", "Use at least 1.")
         if not isinstance(net, NetOptions):
             raise ConfigError("CAVIA builds its own network around the context.", "Give NetOptions.")
         self.context = context
-        super().__init__(spec, net=net, **{"rate": 1.0, **options})
+        super().__init__(spec, net=net, rate=rate, **options)
 
     def start(self, tasks: int) -> Weights:
         like = next(self.net.parameters())

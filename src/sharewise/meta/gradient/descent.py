@@ -7,6 +7,7 @@ stacked: no loop over tasks, and no `vmap`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -35,6 +36,8 @@ class GradientLearner(Learner):
 
     stepwise = True
     traceable = True
+    #: False where there are no steps to differentiate through: then `second_order` is no option.
+    unrolls: ClassVar[bool] = True
     #: Size of a task's context, for learners that adapt that.
     context: int = 0
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
-from sharewise.data.episodes import Episodes
+from sharewise.data.episodes import Episodes, Shots
 from sharewise.errors import ConfigError
 from sharewise.meta.gradient.descent import GradientLearner
 from sharewise.meta.learner import Judged, Spec
 from sharewise.meta.nets import Weights
+
+#: Curvature of I + H/λ along a direction of length 1 below which conjugate gradients stop.
+LEAST_CURVATURE = 0.01
 
 
 class IMAML(GradientLearner):
@@ -21,6 +26,12 @@ class IMAML(GradientLearner):
     `cg_steps` of conjugate gradients for all tasks side by side (Algorithm 2). Memory does not grow with the
     inner steps. It is the meta-gradient only as far as these have converged.
 
+    At a minimum of the inner problem I + H/λ is positive definite. Where the inner steps have not come near
+    one it need not be, and plain conjugate gradients blow up. So a task's solution stays as it is once a
+    direction's curvature is below `LEAST_CURVATURE`; if that is the first direction, it is the query gradient
+    itself (truncated Newton: Steihaug 1983; Nocedal & Wright 2006, Algorithm 7.1). The paper says nothing of
+    this case.
+
     Args:
         regularisation: λ.
         cg_steps: conjugate-gradient steps.
@@ -28,11 +39,11 @@ class IMAML(GradientLearner):
     """
 
     traceable = False
+    unrolls: ClassVar[bool] = False
 
     def __init__(
         self, spec: Spec, *, steps: int = 16, regularisation: float = 2.0, cg_steps: int = 5, **options: Any
     ) -> None:
-        options.pop("second_order", None)
         if not regularisation > 0 or cg_steps < 1:
             raise ConfigError(
                 f"iMAML has regularisation = {regularisation} and cg_steps = {cg_steps}.",
@@ -45,6 +56,16 @@ class IMAML(GradientLearner):
         own = self.net.weights()
         moved = [(value - own[name].detach()).square().sum() for name, value in fast.items()]
         return 0.5 * self.regularisation * torch.stack(moved).sum()
+
+    def slopes(self, fast: Weights, x: Tensor, support: Shots) -> Weights | None:
+        found = self.net.slopes(fast, x, self._slope(support), tuple(fast))
+        if found is None:
+            return None
+        own = self.net.weights()
+        return {
+            name: slope + self.regularisation * (fast[name] - own[name]).detach()
+            for name, slope in found.items()
+        }
 
     def judge(self, episodes: Episodes) -> Judged:
         if not torch.is_grad_enabled():
@@ -77,16 +98,42 @@ class IMAML(GradientLearner):
             found = torch.autograd.grad(first, values, _apart(v, shapes), retain_graph=True)
             return v + _flat(list(found)) / self.regularisation
 
-        solution = torch.zeros_like(_flat(right))
-        residual = _flat(right)
-        direction, size = residual, residual.square().sum(1, keepdim=True)
-        for _ in range(self.cg_steps):
-            along = product(direction)
-            step = size / (direction * along).sum(1, keepdim=True).clamp(min=1e-20)
-            solution, residual = solution + step * direction, residual - step * along
-            after = residual.square().sum(1, keepdim=True)
-            direction, size = residual + after / size.clamp(min=1e-20) * direction, after
-        return _apart(solution.detach(), shapes)
+        return _apart(truncated_cg(product, _flat(right), self.cg_steps).detach(), shapes)
+
+
+def truncated_cg(
+    product: Callable[[Tensor], Tensor], right: Float[Tensor, "tasks size"], steps: int
+) -> Float[Tensor, "tasks size"]:
+    """Solve A v = right by conjugate gradients, for every task by itself; stop where A curves too little.
+
+    Args:
+        product: v -> A v for symmetric A, one for each task.
+        right: right-hand sides.
+        steps: at most so many.
+
+    Returns:
+        v; the right-hand side itself where its own direction curves too little.
+    """
+    solution, residual, direction = torch.zeros_like(right), right, right
+    size = residual.square().sum(1, keepdim=True)
+    going = size > 0
+    for number in range(steps):
+        along = product(direction)
+        curvature = (direction * along).sum(1, keepdim=True)
+        curved = curvature > LEAST_CURVATURE * direction.square().sum(1, keepdim=True)
+        if number == 0:
+            solution = torch.where(curved, solution, right)
+        going = going & curved
+        step = torch.where(going, size / torch.where(going, curvature, 1.0), 0.0)
+        solution, residual = solution + step * direction, residual - step * along
+        after = residual.square().sum(1, keepdim=True)
+        # Where the residual is rounding, further directions are noise.
+        going = going & (after > torch.finfo(right.dtype).eps ** 2 * right.square().sum(1, keepdim=True))
+        direction = torch.where(
+            going, residual + after / torch.where(going, size, 1.0) * direction, direction
+        )
+        size = torch.where(going, after, size)
+    return solution
 
 
 def _flat(values: list[Tensor]) -> Tensor:

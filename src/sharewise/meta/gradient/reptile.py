@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -21,19 +21,20 @@ class Reptile(GradientLearner):
 
     Args:
         inner_batch: rows of an inner step in training.
-        options: of `GradientLearner`; never of second order.
+        options: of `GradientLearner`.
     """
 
     traceable = False
+    unrolls: ClassVar[bool] = False
 
-    def __init__(self, spec: Spec, *, steps: int = 5, inner_batch: int = 10, **options: Any) -> None:
-        if options.pop("second_order", False):
-            raise ConfigError("Reptile has no second order.", "Leave 'second_order' out.")
+    def __init__(
+        self, spec: Spec, *, steps: int = 5, rate: float = 0.02, inner_batch: int = 10, **options: Any
+    ) -> None:
         if inner_batch < 1 or steps < 1:
             raise ConfigError(
                 f"Reptile has steps = {steps} and inner_batch = {inner_batch}.", "Use at least 1 of each."
             )
-        super().__init__(spec, steps=steps, second_order=False, **{"rate": 0.02, **options})
+        super().__init__(spec, steps=steps, rate=rate, second_order=False, **options)
         self.inner_batch = inner_batch
 
     def judge(self, episodes: Episodes) -> Judged:

@@ -1,0 +1,58 @@
+"""iMAML: conjugate gradients that stop in time, and the unrolled meta-gradient in the limit."""
+
+from __future__ import annotations
+
+import torch
+
+from sharewise.data.episodes import Condition, Sinusoids
+from sharewise.meta import NetOptions, Spec, make_learner
+from sharewise.meta.gradient.imaml import truncated_cg
+from sharewise.meta.strategy import Whole
+from sharewise.streams import stream
+
+
+def test_conjugate_gradients_solve_every_task_by_itself() -> None:
+    root = torch.randn(3, 6, 6, generator=stream(0, "root"), dtype=torch.float64)
+    matrix = root @ root.transpose(1, 2) + torch.eye(6, dtype=torch.float64)
+    right = torch.randn(3, 6, generator=stream(0, "right"), dtype=torch.float64)
+    found = truncated_cg(lambda v: (matrix @ v.unsqueeze(2)).squeeze(2), right, 20)
+    expected = torch.linalg.solve(matrix, right)
+    torch.testing.assert_close(found, expected, atol=1e-8, rtol=1e-8)
+    one = truncated_cg(lambda v: (matrix[1:2] @ v.unsqueeze(2)).squeeze(2), right[1:2], 20)
+    torch.testing.assert_close(one[0], found[1])
+
+
+def test_conjugate_gradients_stop_where_nothing_curves() -> None:
+    """Along a direction of negative curvature the solution so far stays; the first one is the right side."""
+    diagonal = torch.tensor([[2.0, 4.0, 8.0], [-1.0, -1.0, -1.0], [2.0, 4.0, -3.0], [0.0, 0.0, 0.0]])
+    right = torch.tensor([[1.0, 1.0, 1.0], [1.0, 2.0, 3.0], [3.0, 1.0, 1.0], [1.0, 1.0, 1.0]])
+    found = truncated_cg(lambda v: diagonal * v, right, 10)
+    torch.testing.assert_close(found[0], right[0] / diagonal[0])
+    assert torch.equal(found[1], right[1])
+    assert torch.equal(found[3], right[3])
+    # The first direction of the third task curves upward, a later one does not.
+    first = right[2] * right[2].square().sum() / (diagonal[2] * right[2].square()).sum()
+    assert found.isfinite().all()
+    assert float(found[2] @ right[2]) > 0
+    assert float((found[2] - first).norm()) < float(right[2].norm())
+
+
+def test_the_right_side_zero_gives_zero() -> None:
+    assert torch.equal(truncated_cg(lambda v: v, torch.zeros(2, 3), 4), torch.zeros(2, 3))
+
+
+def test_sinusoids_train_with_finite_losses() -> None:
+    """With the inner problem far from solved I + H/λ is indefinite, which blew up at the first step."""
+    source = Sinusoids()
+    learner = make_learner("imaml", Spec(source.inputs, source.kind), net=NetOptions(hidden=(40, 40)))
+    strategy, optimizer = Whole(learner), torch.optim.Adam(learner.parameters(), lr=1e-3)
+    batches = source.batches(Condition(shots=10, queries=10), 16, 0, "train")
+    losses = []
+    for _ in range(60):
+        optimizer.zero_grad()
+        losses.append(float(strategy.backward(next(batches)).mean()))
+        norm = torch.nn.utils.get_total_norm([p.grad for p in learner.parameters() if p.grad is not None])
+        assert norm.isfinite()
+        optimizer.step()
+    assert all(loss < 1e3 for loss in losses), losses
+    assert sum(losses[-20:]) < sum(losses[:20])
