@@ -94,7 +94,7 @@ def differences(train: Condition, test: Condition) -> list[str]:
 
 def _check(name: str, value: Range, least: int) -> None:
     whole = isinstance(value, int) and not isinstance(value, bool)
-    pair = isinstance(value, tuple) and len(value) == 2 and all(isinstance(v, int) for v in value)
+    pair = isinstance(value, tuple) and len(value) == 2 and all(type(v) is int for v in value)
     if (
         not (whole or (pair and name != "queries"))
         or ends(value)[0] < least

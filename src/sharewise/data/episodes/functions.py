@@ -30,7 +30,6 @@ class Sinusoids(EpisodeSource):
     kind: Kind = field(default_factory=Regression)
     inputs: InputSpec = field(default_factory=lambda: InputSpec(bins=((-5.0, 5.0),)))
     names: tuple[str, ...] = ()
-    block: int = 4096
 
     def __post_init__(self) -> None:
         if not 0 <= self.noise < float("inf"):

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from hashlib import sha256
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from sharewise.data.episodes.checks import check_rows
 from sharewise.data.episodes.condition import Condition
 from sharewise.data.episodes.draws import distinct
 from sharewise.data.episodes.shots import Episodes, Shots
-from sharewise.data.episodes.source import EpisodeSource
+from sharewise.data.episodes.source import Drawn, EpisodeSource
 from sharewise.errors import ConfigError, DataError
 from sharewise.tasks import InputSpec
 from sharewise.tasks.kind import Kind
@@ -32,7 +32,8 @@ class LabelledExamples(EpisodeSource):
         within: the share of tasks whose classes all come from one group.
 
     Raises:
-        DataError: if there are fewer than two classes, a class has no examples, or an example is not finite.
+        DataError: if there are fewer than two classes, a class has no examples, an example is not
+            finite, or labels and groups do not fit.
     """
 
     def __init__(
@@ -50,87 +51,122 @@ class LabelledExamples(EpisodeSource):
         self.labels = labels
         if len(self.names) < 2:
             raise DataError(f"There are {len(self.names)} classes.", "Give examples of at least two.")
+        check_rows(values, labels, "labels", len(self.names))
         self.counts = torch.bincount(labels, minlength=len(self.names))
         if int(self.counts.min()) == 0:
             empty = self.names[int(self.counts.argmin())]
             raise DataError(f"The class '{empty}' has no examples.", "Leave it out.")
-        for key, value in values.items():
-            if value.is_floating_point() and not value.isfinite().all():
-                raise DataError(f"The inputs '{key}' hold values that are not finite.", "Mend them.")
         order = torch.argsort(labels, stable=True)
         self.order, self.starts = order, torch.cumsum(self.counts, 0) - self.counts
         if within and groups is None:
             raise ConfigError("Tasks within groups were asked for, but there are none.", "Name the groups.")
         if not 0 <= within <= 1:
             raise ConfigError(f"The share of tasks within a group is {within}.", "Use 0 to 1.")
+        if groups is not None and len(groups) != len(self.names):
+            raise DataError(
+                f"{len(groups)} groups are named for {len(self.names)} classes.", "Name one for each class."
+            )
         self.groups, self.within = groups, within
-        self.block = 128
+        self._fitting: dict[int, Tensor] = {}
 
     def check(self, condition: Condition) -> None:
         if condition.ways is None:
             raise ConfigError("Episodes of classification need 'ways'.", "Say how many classes a task has.")
         need = condition.most_shots + condition.queries
-        fit = int((self.counts >= need).sum())
-        if fit < condition.most_ways:
+        fit = self._fit(need)
+        if len(fit) < condition.most_ways:
             raise DataError(
                 f"Episodes ask for {condition.most_ways} classes of {condition.most_shots} shots and "
-                f"{condition.queries} queries each, but only {fit} of {len(self.names)} classes have "
+                f"{condition.queries} queries each, but only {len(fit)} of {len(self.names)} classes have "
                 f"{need} examples.",
                 "Ask for fewer ways, shots or queries.",
             )
+        if self.within and self.groups is not None:
+            most = int(torch.bincount(self.groups[fit]).max())
+            if most < condition.most_ways:
+                raise DataError(
+                    f"Tasks within a group ask for {condition.most_ways} classes, but the largest group has "
+                    f"{most} with {need} examples.",
+                    "Ask for fewer ways, or for tasks across groups.",
+                )
 
     def sample(self, condition: Condition, count: int, generator: torch.Generator) -> Episodes:
+        return self.draw(condition, count, generator)(slice(None))
+
+    def draw(self, condition: Condition, count: int, generator: torch.Generator) -> Drawn:
         self.check(condition)
         ways, shots = condition.draw(generator)
         each = shots + condition.queries
         classes = self._classes(ways, each, count, generator)
         places = distinct(self.counts[classes], each, generator)
         rows = self.order[(self.starts[classes].unsqueeze(-1) + places)]
-        return Episodes(
-            self._shots(rows[..., :shots]), self._shots(rows[..., shots:]), ways=ways, classes=classes
-        )
+        return lambda part: self._episodes(rows[part], shots, classes[part])
+
+    @property
+    def _row(self) -> int:
+        return 1
+
+    def _fit(self, each: int) -> Tensor:
+        """Return the classes with so many examples."""
+        if each not in self._fitting:
+            self._fitting[each] = (self.counts >= each).nonzero().squeeze(1)
+        return self._fitting[each]
 
     def _classes(self, ways: int, each: int, count: int, generator: torch.Generator) -> Tensor:
-        fit = (self.counts >= each).nonzero().squeeze(1)
-        chosen = distinct(torch.full((count,), len(fit)), ways, generator)
-        classes = fit[chosen]
+        fit = self._fit(each)
+        classes = fit[distinct(torch.full((count,), len(fit)), ways, generator)]
         if self.groups is None or not self.within:
             return classes
         near = torch.rand(count, generator=generator) < self.within
-        own = self._of_one_group(fit, ways, count, generator)
+        own = self._of_one_group(self.groups, fit, ways, count, generator)
         return torch.where(near.unsqueeze(1), own, classes)
 
-    def _of_one_group(self, fit: Tensor, ways: int, count: int, generator: torch.Generator) -> Tensor:
+    def _of_one_group(
+        self, groups: Tensor, fit: Tensor, ways: int, count: int, generator: torch.Generator
+    ) -> Tensor:
         """Draw `ways` classes of a group, the groups with as many or more of them alike."""
-        assert self.groups is not None
-        member = self.groups[fit]
+        member = groups[fit]
         order = torch.argsort(member, stable=True)
         sizes = torch.bincount(member)
         large = (sizes >= ways).nonzero().squeeze(1)
-        if not len(large):
-            raise DataError(
-                f"No group has {ways} classes with enough examples.", "Ask for fewer ways, or across groups."
-            )
         group = large[torch.randint(len(large), (count,), generator=generator)]
         starts = torch.cumsum(sizes, 0) - sizes
         places = distinct(sizes[group], ways, generator)
         return fit[order[starts[group].unsqueeze(1) + places]]
 
-    def _shots(self, rows: Int[Tensor, "tasks ways each"]) -> Shots:
+    def _episodes(self, rows: Int[Tensor, "tasks ways each"], shots: int, classes: Tensor) -> Episodes:
         tasks, ways, each = rows.shape
-        flat = rows.reshape(-1)
-        inputs = {
-            key: torch.unflatten(value.index_select(0, flat), 0, (tasks, ways * each))
+        sizes = (ways * shots, ways * (each - shots))
+        # One draw from memory for both sets; each is a piece of it without gaps.
+        taken = torch.cat([rows[..., :shots].reshape(-1), rows[..., shots:].reshape(-1)])
+        pieces = {
+            key: torch.split(_fetch(value, taken), [tasks * size for size in sizes])
             for key, value in self.values.items()
         }
-        targets = torch.arange(ways, dtype=torch.float32).repeat_interleave(each)
-        return Shots(
-            {key: v / 255 if v.dtype == torch.uint8 else v for key, v in inputs.items()},
-            targets.expand(tasks, -1).contiguous(),
+        labels = torch.arange(ways, dtype=torch.float32)
+        support, query = (
+            Shots(
+                {key: torch.unflatten(found[i], 0, (tasks, size)) for key, found in pieces.items()},
+                labels.repeat_interleave(size // ways).expand(tasks, -1).contiguous(),
+            )
+            for i, size in enumerate(sizes)
         )
+        return Episodes(support, query, ways=ways, classes=classes)
 
     def digest(self) -> str:
-        found = sha256(repr((self.names, self.within)).encode())
-        for tensor in (*self.values.values(), self.labels):
-            found.update(tensor.contiguous().numpy().tobytes())
-        return found.hexdigest()
+        groups = {} if self.groups is None else {"groups": self.groups}
+        return self._digest((self.names, self.within), {**self.values, "labels": self.labels, **groups})
+
+
+#: Rows to fetch at a time, so that they are still in the cache when bytes become numbers.
+PIECE = 512
+
+
+def _fetch(values: Tensor, rows: Int[Tensor, " rows"]) -> Tensor:
+    """Return rows; bytes as the numbers from 0 to 1 that they stand for."""
+    if values.dtype != torch.uint8:
+        return values.index_select(0, rows)
+    found = torch.empty(len(rows), *values.shape[1:])
+    for own, part in zip(torch.split(found, PIECE), torch.split(rows, PIECE), strict=True):
+        own.copy_(values.index_select(0, part)).mul_(1 / 255)
+    return found

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from hashlib import sha256
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from sharewise.data.episodes.checks import check_rows
 from sharewise.data.episodes.condition import Condition
 from sharewise.data.episodes.draws import distinct
 from sharewise.data.episodes.shots import Episodes, Shots
-from sharewise.data.episodes.source import EpisodeSource
+from sharewise.data.episodes.source import Drawn, EpisodeSource
 from sharewise.errors import ConfigError, DataError
 from sharewise.tasks import InputSpec
 from sharewise.tasks.kind import Kind
@@ -35,10 +35,8 @@ class TaskRows(EpisodeSource):
             otherwise all are drawn alike.
 
     Raises:
-        DataError: if there are no rows, or a target is not finite.
+        DataError: if there are no rows, a value is not finite, or rows, targets and tasks do not fit.
     """
-
-    block = 256
 
     def __init__(
         self,
@@ -55,9 +53,9 @@ class TaskRows(EpisodeSource):
             raise DataError("There are no rows to draw episodes from.", "Give rows with labels.")
         if not targets.isfinite().all():
             raise DataError("Targets hold values that are not finite.", "Leave such rows out.")
-        for key, value in values.items():
-            if value.is_floating_point() and not value.isfinite().all():
-                raise DataError(f"The inputs '{key}' hold values that are not finite.", "Mend them.")
+        if len(targets) != len(task):
+            raise DataError(f"There are {len(targets)} targets of {len(task)} rows.", "Give one a row.")
+        check_rows(values, task, "tasks", len(names))
         self.inputs, self.kind, self.names = inputs, kind, tuple(names)
         self.values, self.targets, self.task = values, targets, task
         self.classes, self.ordered = classes, ordered
@@ -77,28 +75,42 @@ class TaskRows(EpisodeSource):
         return self.classes
 
     def sample(self, condition: Condition, count: int, generator: torch.Generator) -> Episodes:
+        return self.draw(condition, count, generator)(slice(None))
+
+    def draw(self, condition: Condition, count: int, generator: torch.Generator) -> Drawn:
         self.check(condition)
         _, shots = condition.draw(generator)
         fit = self._fit(shots)
         tasks = fit[torch.randint(len(fit), (count,), generator=generator)]
-        return self.episodes(tasks, shots, condition.queries, generator)
+        return self._draw(tasks, shots, condition.queries, generator)
+
+    @property
+    def _row(self) -> int:
+        return 1
 
     def episodes(
         self, tasks: Int[Tensor, " picked"], shots: int, queries: int, generator: torch.Generator
     ) -> Episodes:
         """Draw an episode for each of these tasks; `shots` may be 0."""
+        return self._draw(tasks, shots, queries, generator)(slice(None))
+
+    def _draw(self, tasks: Tensor, shots: int, queries: int, generator: torch.Generator) -> Drawn:
         counts = self.counts[tasks]
-        rows = min(shots + queries, int(counts.max()))
+        # Sizes and masks follow from the source, not from which tasks were drawn: batches are all alike.
+        rows = min(shots + queries, int(self.counts.max()))
         places = distinct(counts.clamp(min=rows), rows, generator)
         # A task with fewer rows gets its own first: places past its end are none, and stand last.
-        absent = places >= counts.unsqueeze(1)
-        places = places.gather(1, absent.long().argsort(dim=1, stable=True))
+        places = places.gather(1, (places >= counts.unsqueeze(1)).long().argsort(dim=1, stable=True))
         absent = places >= counts.unsqueeze(1)
         if self.ordered:
             places = places.masked_fill(absent, torch.iinfo(torch.long).max).sort(1).values
         taken = self.order[(self.starts[tasks].unsqueeze(1) + places.masked_fill(absent, 0))]
-        present = None if not bool(absent.any()) else ~absent
-        return Episodes(self._shots(taken, present, 0, shots), self._shots(taken, present, shots, rows))
+        all_present = int(self.counts[self._fit(shots)].min()) >= rows and not bool(absent.any())
+        present = None if all_present else ~absent
+        support, query = slice(0, shots), slice(shots, rows)
+        return lambda part: Episodes(
+            self._shots(taken[part], present, part, support), self._shots(taken[part], present, part, query)
+        )
 
     def _fit(self, shots: int) -> Tensor:
         fit = (self.counts > shots).nonzero().squeeze(1)
@@ -109,17 +121,15 @@ class TaskRows(EpisodeSource):
             )
         return fit
 
-    def _shots(self, taken: Tensor, present: Tensor | None, start: int, stop: int) -> Shots:
-        rows = taken[:, start:stop]
+    def _shots(self, taken: Tensor, present: Tensor | None, part: slice, own: slice) -> Shots:
+        rows = taken[:, own]
         flat = rows.reshape(-1)
         return Shots(
             {key: torch.unflatten(v.index_select(0, flat), 0, rows.shape) for key, v in self.values.items()},
             self.targets[flat].reshape(rows.shape),
-            None if present is None else present[:, start:stop],
+            None if present is None else present[part, own],
         )
 
     def digest(self) -> str:
-        found = sha256(repr((self.names, self.kind.to_dict(), self.ordered)).encode())
-        for tensor in (*self.values.values(), self.targets, self.task):
-            found.update(tensor.contiguous().numpy().tobytes())
-        return found.hexdigest()
+        description = (self.names, self.kind.to_dict(), self.classes, self.ordered)
+        return self._digest(description, {**self.values, "targets": self.targets, "task": self.task})

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from hashlib import sha256
 
 import torch
+from torch import Tensor
 
 from sharewise.data.episodes.condition import Condition
 from sharewise.data.episodes.shots import Episodes
 from sharewise.streams import stream
 from sharewise.tasks import InputSpec
 from sharewise.tasks.kind import Kind
+
+#: Numbers to draw in one go: drawing few episodes at a time costs more than the work on them, and what is
+#: drawn should stay in the cache until it is used.
+NUMBERS = 1 << 15
+
+#: Hands out some of the episodes that were drawn.
+Drawn = Callable[[slice], Episodes]
 
 
 class EpisodeSource(ABC):
@@ -28,8 +38,7 @@ class EpisodeSource(ABC):
     names: tuple[str, ...] = ()
     #: Classes that tasks are made of, each a few of them; 0 where every task has a label of its own.
     drawn_classes: int = 0
-    #: Tasks worth drawing in one go; drawing few at a time costs more than the work on them.
-    block: int = 64
+    _known_digest: str = ""
 
     @abstractmethod
     def sample(self, condition: Condition, count: int, generator: torch.Generator) -> Episodes:
@@ -38,6 +47,10 @@ class EpisodeSource(ABC):
         Raises:
             DataError: if no task has enough examples or classes for the condition.
         """
+
+    def draw(self, condition: Condition, count: int, generator: torch.Generator) -> Drawn:
+        """Draw as `sample` does; for sources that know which rows they want before they fetch them."""
+        return self.sample(condition, count, generator).take
 
     @abstractmethod
     def check(self, condition: Condition) -> None:
@@ -59,12 +72,34 @@ class EpisodeSource(ABC):
         The batch with a number is the same whatever was drawn before it, so a resumed run sees what an
         undisturbed one would.
         """
-        # Ways and shots that vary are drawn for every batch; draws of one size are made many at a time.
-        several = max(self.block // count, 1) if condition.fixed else 1
+        several = self._together(condition, count)
         number = start
         while True:
             generator = stream(seed, "episodes", name, number // several)
-            drawn = self.sample(condition, several * count, generator)
+            drawn = self.draw(condition, several * count, generator)
             for place in range(number % several, several):
-                yield drawn.take(slice(place * count, (place + 1) * count))
+                yield drawn(slice(place * count, (place + 1) * count))
             number += several - number % several
+
+    def _together(self, condition: Condition, count: int) -> int:
+        """Return how many batches to draw in one go; those whose ways and shots vary, one by one."""
+        if not condition.fixed:
+            return 1
+        rows = max(condition.most_ways, 1) * (condition.most_shots + condition.queries)
+        return max(NUMBERS // (count * rows * self._row), 1)
+
+    @property
+    def _row(self) -> int:
+        """Numbers that `draw` makes for a row."""
+        columns = len(self.inputs.bins) + len(self.inputs.cardinalities)
+        return max(columns + math.prod(self.inputs.image or (0,)), 1)
+
+    def _digest(self, description: object, tensors: Mapping[str, Tensor]) -> str:
+        """Return the hash of a description and tensors; made once, as a source does not change."""
+        if not self._known_digest:
+            found = sha256(repr((type(self).__name__, self.inputs, description)).encode())
+            for name, tensor in tensors.items():
+                found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+                found.update(tensor.contiguous().numpy().data)
+            self._known_digest = found.hexdigest()
+        return self._known_digest

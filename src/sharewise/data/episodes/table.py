@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +15,7 @@ from sharewise.data.reading import Source, collect, scan
 from sharewise.data.roles import Roles
 from sharewise.data.schema import Features, Schema, fit_inputs
 from sharewise.data.splits import PARTS, GroupSplit, Split
-from sharewise.errors import DataError
+from sharewise.errors import DataError, nearest
 from sharewise.tasks import Task
 
 
@@ -89,15 +88,27 @@ def read_tasks(
     return TaskTable(fitted, schema, task_column, pools[0], pools[1], pools[2])
 
 
-def pool(
-    frame: pl.DataFrame, schema: Schema, task: Task, names: Sequence[str], column: str, ordered: bool = False
-) -> TaskRows:
-    """Return the rows of a frame with labels as tasks, encoded as in training."""
+def pool(frame: pl.DataFrame, schema: Schema, task: Task, column: str, ordered: bool = False) -> TaskRows:
+    """Return the rows of a frame with labels as tasks, encoded as in training.
+
+    Args:
+        frame: rows of tasks old or new.
+        schema: the inputs' encoding, as fitted.
+        task: the label, as fitted.
+        column: whose value is a row's task.
+        ordered: the rows are in order of time.
+
+    Raises:
+        DataError: if a column is missing, or no row has a label.
+    """
+    if column not in frame.columns:
+        raise DataError(f"The table has no column '{column}'.", nearest(column, frame.columns))
     label = evaluate_labels(frame, (task,), frame.columns, pl.Series(["test"] * frame.height))[0]
     targets = encode_label(task, label)
-    made = _pool(frame, schema, task, targets, ~np.isnan(targets), column, ordered)
+    seen = ~np.isnan(targets) & frame[column].is_not_null().to_numpy()
+    made = _pool(frame, schema, task, targets, seen, column, ordered)
     if made is None:
-        raise DataError("No row has a label.", "Give support rows with labels.")
+        raise DataError("No row has a task and a label.", "Give support rows with labels.")
     return made
 
 
