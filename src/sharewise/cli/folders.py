@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Collection
 from pathlib import Path
 
-from sharewise.config import RunConfig, load_config
+from sharewise.config import load_config
 from sharewise.errors import CheckpointError, ConfigError, SharewiseError
 from sharewise.files import MANIFEST
 from sharewise.train import Run
@@ -36,8 +37,20 @@ def first_process() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
-def check_folder(out: Path, config: RunConfig) -> None:
+def check_folder(
+    out: Path,
+    config: object,
+    *,
+    own: Collection[str] = OWN,
+    load: Callable[[Path], object] = load_config,
+) -> None:
     """Refuse a folder that holds something else than a run of this configuration.
+
+    Args:
+        out: the folder; it need not be there.
+        config: of the run.
+        own: names of what such runs write.
+        load: reads a configuration of this sort.
 
     Raises:
         ConfigError: if it is a file, holds other files, or the run of another configuration.
@@ -46,12 +59,12 @@ def check_folder(out: Path, config: RunConfig) -> None:
         return
     if not out.is_dir():
         raise ConfigError(f"'{out}' is a file.", "Name a folder for the run.")
-    foreign = sorted(p.name for p in out.iterdir() if p.name not in OWN and not _temporary(p))
+    foreign = sorted(p.name for p in out.iterdir() if p.name not in own and not _temporary(p))
     if foreign:
         raise ConfigError(
             f"'{out}' holds '{foreign[0]}', which is no run's.", "Choose an empty or a new folder."
         )
-    if (out / CONFIG).exists() and _stored(out) != config:
+    if (out / CONFIG).exists() and _stored(out, load) != config:
         raise ConfigError(
             f"'{out}' holds a run of another configuration.", "Choose another folder, or remove this one."
         )
@@ -81,8 +94,8 @@ def _temporary(path: Path) -> bool:
     return path.name.startswith(".") and path.name.endswith(".tmp")
 
 
-def _stored(out: Path) -> RunConfig | None:
+def _stored(out: Path, load: Callable[[Path], object]) -> object:
     try:
-        return load_config(out / CONFIG)
+        return load(out / CONFIG)
     except SharewiseError:
         return None

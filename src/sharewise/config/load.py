@@ -1,15 +1,18 @@
-"""Read a configuration: TOML in, a `RunConfig` or one error with all problems out."""
+"""Read a configuration: TOML in, a `RunConfig` or one error with all problems out.
+
+`read_text`, `parse_toml`, `validated` and `located` are the same for every sort of configuration.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import date, datetime, time
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from sharewise.config.models import RunConfig
 from sharewise.config.problems import explain
@@ -20,6 +23,8 @@ if sys.version_info >= (3, 11):
 else:  # pragma: no cover
     import tomli as tomllib  # type: ignore[import-not-found, no-redef, unused-ignore]
 
+Model = TypeVar("Model", bound=BaseModel)
+
 
 def load_config(path: str | Path) -> RunConfig:
     """Read a configuration file; a relative `source` is taken from the file's folder.
@@ -28,7 +33,7 @@ def load_config(path: str | Path) -> RunConfig:
         ConfigError: if the file cannot be read, is not TOML, or has keys or values that are not valid.
     """
     path = Path(path)
-    return parse_config(_read(path), source=path.name, folder=path.parent)
+    return parse_config(read_text(path), source=path.name, folder=path.parent)
 
 
 def parse_config(text: str, source: str = "The configuration", folder: Path = Path()) -> RunConfig:
@@ -37,11 +42,7 @@ def parse_config(text: str, source: str = "The configuration", folder: Path = Pa
     Raises:
         ConfigError: as `load_config`.
     """
-    try:
-        document = tomllib.loads(f"{text}\n")
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{source} is not valid TOML: {_lower(str(error))}.", "Mend that line.") from error
-    return from_document(document, source, folder)
+    return from_document(parse_toml(text, source), source, folder)
 
 
 def from_document(
@@ -52,18 +53,55 @@ def from_document(
     Raises:
         ConfigError: naming every unknown key, wrong type and value out of range at once.
     """
+    from sharewise.data import catalog
+
+    config = validated(_shared(document), RunConfig, source)
+    data = config.data.model_copy(update={"source": located(config.data.source, catalog.names(), folder)})
+    return config.model_copy(update={"data": data})
+
+
+def parse_toml(text: str, source: str) -> dict[str, Any]:
+    """Turn TOML text into plain tables; `source` names it in messages.
+
+    Raises:
+        ConfigError: if it is not TOML.
+    """
+    try:
+        tables: dict[str, Any] = tomllib.loads(f"{text}\n")
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{source} is not valid TOML: {_lower(str(error))}.", "Mend that line.") from error
+    return tables
+
+
+def validated(document: dict[str, Any], model: type[Model], source: str) -> Model:
+    """Turn plain tables into a model of a configuration.
+
+    Raises:
+        ConfigError: naming every unknown key, wrong type and value out of range at once.
+    """
     for key in _beyond_64_bits(document):
         raise ConfigError(
             f"{source}: '{key}' holds a whole number of more than 64 bits.", "Use a smaller one."
         )
     try:
-        config = RunConfig.model_validate_json(json.dumps(_shared(document), default=_plain))
+        return model.model_validate_json(json.dumps(document, default=_plain))
     except ValidationError as error:
-        raise explain(error, RunConfig, source) from error
-    return _located(config, folder)
+        raise explain(error, model, source) from error
 
 
-def _read(path: Path) -> str:
+def located(source: str, names: Collection[str], folder: Path) -> str:
+    """Return a path relative to the configuration's folder as an absolute one; `names` of a catalog stay."""
+    if "://" in source or source in names or Path(source).is_absolute():
+        return source
+    return str(folder.resolve() / source)
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a configuration file.
+
+    Raises:
+        ConfigError: if there is none, or it is not a text.
+    """
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
@@ -101,17 +139,6 @@ def _beyond_64_bits(value: Any, key: str = "") -> Iterator[str]:
     elif isinstance(value, list):
         for inner in value:
             yield from _beyond_64_bits(inner, key)
-
-
-def _located(config: RunConfig, folder: Path) -> RunConfig:
-    """Make a path relative to the configuration's folder absolute; catalog names stay."""
-    from sharewise.data import catalog
-
-    source = config.data.source
-    if "://" in source or source in catalog.names() or Path(source).is_absolute():
-        return config
-    data = config.data.model_copy(update={"source": str(folder.resolve() / source)})
-    return config.model_copy(update={"data": data})
 
 
 def _plain(value: Any) -> str:

@@ -93,19 +93,15 @@ class DataConfig(Section):
     cluster: str | None = None
 
 
-class TaskConfig(Section):
-    """``[[tasks]]``: one thing to predict; see `sharewise.Task`."""
+class LabelConfig(Section):
+    """What is predicted: ``[task]`` of meta-learning, and the first keys of each of ``[[tasks]]``."""
 
     name: str
     kind: str | dict[str, Any] = "binary"
     label: str = ""
-    weight: float = 1.0
-    classes: tuple[str, ...] = ()
-    attributes: tuple[float, ...] = ()
-    text: str = ""
 
     @model_validator(mode="after")
-    def _check(self) -> TaskConfig:
+    def _check(self) -> LabelConfig:
         try:
             self.build()
         except SharewiseError as error:
@@ -126,15 +122,17 @@ class TaskConfig(Section):
                 f"Task '{self.name}' has a kind that cannot be made of {kind}.",
                 'Write kind = "regression", or kind = { name = "regression", noise = "laplace" }.',
             ) from error
-        return Task(
-            self.name,
-            made,
-            label=self.label,
-            weight=self.weight,
-            classes=self.classes,
-            attributes=self.attributes,
-            text=self.text,
-        )
+        own = {key: getattr(self, key) for key in type(self).model_fields}
+        return Task(**{**own, "kind": made})
+
+
+class TaskConfig(LabelConfig):
+    """``[[tasks]]``: one thing to predict; see `sharewise.Task`."""
+
+    weight: float = 1.0
+    classes: tuple[str, ...] = ()
+    attributes: tuple[float, ...] = ()
+    text: str = ""
 
 
 class BalanceConfig(Section):
