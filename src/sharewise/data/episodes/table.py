@@ -67,6 +67,8 @@ def read_tasks(
     known = lazy.collect_schema().names()
     roles.check(known)
     frame = collect(lazy, roles.needed(known), source)
+    if not frame.height:
+        raise DataError("The table has no rows.", "Give a table with rows.")
     if order is not None:
         frame = frame.sort(order, maintain_order=True)
     part = split.assign(frame)
