@@ -6,16 +6,25 @@ is said and checked where the argument of that name lives; no training, no print
 
 from sharewise.config.build import Prepared, prepare
 from sharewise.config.load import from_document, load_config, parse_config
+from sharewise.config.meta_build import PreparedMeta, prepare_meta
+from sharewise.config.meta_load import load_meta_config, meta_from_document, parse_meta_config
+from sharewise.config.meta_models import MetaConfig
 from sharewise.config.models import RunConfig
 from sharewise.config.write import config_digest, to_toml
 
 __all__ = [
+    "MetaConfig",
     "Prepared",
+    "PreparedMeta",
     "RunConfig",
     "config_digest",
     "from_document",
     "load_config",
+    "load_meta_config",
+    "meta_from_document",
     "parse_config",
+    "parse_meta_config",
     "prepare",
+    "prepare_meta",
     "to_toml",
 ]

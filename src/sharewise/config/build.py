@@ -46,7 +46,7 @@ def _from_files(config: RunConfig) -> Prepared:
         raise ConfigError("Only a catalog source takes [data.options].", "Remove that table.")
     if not config.tasks:
         raise ConfigError("The configuration has no [[tasks]].", "Add at least one, with a name and a label.")
-    _check_exists(data.source)
+    check_exists(data.source, catalog.names())
     tasks = [task.build() for task in config.tasks]
     return Prepared(config, _table(data.source, tasks, data))
 
@@ -118,7 +118,12 @@ def _tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _check_exists(source: str) -> None:
+def check_exists(source: str, names: tuple[str, ...]) -> None:
+    """Refuse a source that is neither a file nor one of the catalog's names.
+
+    Raises:
+        ConfigError: if it is not, with the nearest name.
+    """
     try:
         found = Path(source).exists() or bool(glob(source, recursive=True))
     except (OSError, ValueError):  # no file can have such a name
@@ -128,5 +133,5 @@ def _check_exists(source: str) -> None:
     name = Path(source).name
     raise ConfigError(
         f"source in [data] is '{source}', which is neither a file nor a name of the catalog.",
-        nearest(name, catalog.names()),
+        nearest(name, names),
     )

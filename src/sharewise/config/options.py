@@ -9,13 +9,13 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Callable
-from dataclasses import is_dataclass
+from dataclasses import fields, is_dataclass
 from typing import Any, Union
 
 from pydantic import BaseModel, ConfigDict, WrapValidator
 from pydantic_core import PydanticCustomError
 
-from sharewise.errors import SharewiseError
+from sharewise.errors import ConfigError, SharewiseError, nearest
 
 #: TOML has no null: this word stands for it where None is a choice.
 NONE = "none"
@@ -40,13 +40,18 @@ def checked(options: type) -> WrapValidator:
     """Return the validator for a field that holds `options`, a dataclass of an inner layer."""
     if not is_dataclass(options):
         raise TypeError(f"{options.__name__} is not a dataclass")
-    optional = _optional_fields(options)
+    optional, known = _optional_fields(options), tuple(field.name for field in fields(options))
 
     def validate(value: Any, handler: Callable[[Any], Any]) -> Any:
         try:
-            return handler(_prepared(value, optional))
+            made = handler(_prepared(value, optional))
         except SharewiseError as error:
             raise mistake(error) from error
+        # A table that takes any key has pydantic let the tables in it take any too.
+        unknown = [key for key in value if key not in known] if isinstance(value, dict) else []
+        if unknown:
+            raise mistake(ConfigError(f"'{unknown[0]}' is not a key there.", nearest(unknown[0], known)))
+        return made
 
     return WrapValidator(validate)
 
