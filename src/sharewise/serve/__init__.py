@@ -4,6 +4,16 @@ No training here, and no evidence: a model, its schema and its tasks are all tha
 """
 
 from sharewise.serve.artifact import Artifact, load, save
+from sharewise.serve.learner import LearnerArtifact, load_learner, save_learner
 from sharewise.serve.writing import check_path, write_predictions
 
-__all__ = ["Artifact", "check_path", "load", "save", "write_predictions"]
+__all__ = [
+    "Artifact",
+    "LearnerArtifact",
+    "check_path",
+    "load",
+    "load_learner",
+    "save",
+    "save_learner",
+    "write_predictions",
+]

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import polars as pl
 from jaxtyping import Int
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from sharewise.data import Schema
-from sharewise.errors import CheckpointError, DataError, SharewiseError
+from sharewise.errors import CheckpointError, DataError
 from sharewise.nn import ModelOptions, MultiTaskModel
 from sharewise.serve.frames import disjoint_frame, joint_frame
+from sharewise.serve.reading import check_format, read_part
 from sharewise.tasks import InputSpec, TaskSet
 from sharewise.train import Run, predict
 from sharewise.train.run import FORMAT, MODEL, SCHEMA
-
-Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -90,8 +87,8 @@ def load(folder: str | Path, encoder: nn.Module | None = None) -> Artifact:
     """
     run = Run.open(folder)
     values = run.read_json(MODEL)
-    _check_format(run, values)
-    read = partial(_read, run)
+    check_format(run, MODEL, values, FORMAT)
+    read = partial(read_part, run)
     tasks = read(lambda: TaskSet.from_dict(values["tasks"]))
     schema = read(lambda: Schema.from_dict(run.read_json(SCHEMA)))
     if values.get("own_encoder", False) and encoder is None:
@@ -118,26 +115,3 @@ def _model(
     z = weights.get("descriptors")
     made = ModelOptions(**{**plain, "match": None})
     return MultiTaskModel(tasks, inputs, made, encoder=encoder, descriptors=z)
-
-
-def _check_format(run: Run, values: Any) -> None:
-    found = values.get("format") if isinstance(values, dict) else None
-    if found != FORMAT:
-        raise CheckpointError(
-            f"'{run.folder / MODEL}' was written by another version (format {found}, not {FORMAT}).",
-            "Predict with the version that wrote it, or train again.",
-        )
-
-
-def _read(run: Run, make: Callable[[], Made]) -> Made:
-    """Make a part of the artifact; what a file of our format cannot hold is a file that is not ours."""
-    try:
-        return make()
-    except SharewiseError:
-        raise
-    except (KeyError, TypeError, ValueError, AttributeError, SafetensorError) as error:
-        raise CheckpointError(
-            f"The files of '{run.folder}' hold no model of this version, perhaps one of another version: "
-            f"{error!r}.",
-            "Predict with the version that wrote it, or train again.",
-        ) from error
