@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
+from torch import nn
 
 from sharewise.config import Prepared, RunConfig
 from sharewise.data import Table
@@ -43,19 +44,36 @@ def check_runs(prepared: Prepared, structures: Sequence[ModelOptions]) -> None:
         _check_size(options, table)
 
 
-def _check_size(options: ModelOptions, table: Table) -> None:
-    z = describe(table.tasks, options.descriptor)
+def check_memory(make: Callable[[], nn.Module], what: str) -> None:
+    """Refuse a model that could not be trained in this machine's memory; it is laid out without storage.
+
+    Args:
+        make: makes the model.
+        what: it is, in words.
+
+    Raises:
+        ConfigError: if it is too large, or cannot be made.
+    """
     try:
         with torch.device("meta"):
-            model = MultiTaskModel(table.tasks, table.schema.inputs, options, descriptors=z)
+            model = make()
         size = BYTES * sum(parameter.numel() for parameter in model.parameters())
     except (RuntimeError, OverflowError, MemoryError):  # more than a tensor can count
         size = 1 << 62
     if size > _memory():
         raise ConfigError(
-            f"Training with sharing = '{options.sharing}' needs {size / 2**30:,.0f} GiB, more than there is.",
+            f"Training {what} needs {size / 2**30:,.0f} GiB, more than there is.",
             "Use fewer experts, narrower layers or smaller embeddings.",
         )
+
+
+def _check_size(options: ModelOptions, table: Table) -> None:
+    z = describe(table.tasks, options.descriptor)
+
+    def make() -> MultiTaskModel:
+        return MultiTaskModel(table.tasks, table.schema.inputs, options, descriptors=z)
+
+    check_memory(make, f"with sharing = '{options.sharing}'")
 
 
 def _memory() -> int:

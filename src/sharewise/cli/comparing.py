@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from sharewise.cli.checks import check_runs, diagnosing
-from sharewise.cli.folders import CONFIG, METRICS, REPORT, check_folder, finished_run
+from sharewise.cli.folders import CONFIG, METRICS, REPORT, add_page, check_folder, finished_run
 from sharewise.config import Prepared, RunConfig, load_config, prepare, to_toml
 from sharewise.nn import ModelOptions
 from sharewise.report import print_comparison, render
@@ -56,13 +56,8 @@ def compare_into(prepared: Prepared, out: Path) -> dict[str, Any]:
 
 
 def add_report(run: Run, evidence: dict[str, Any], config: str) -> None:
-    """Write the page of a comparison into its run, and seal the run anew; whenever that ends, it is whole."""
-    page = render(evidence, config)
-    if REPORT in run.names:
-        run.leave_out(REPORT)
-        run.seal()
-    run.write(REPORT, page)
-    run.seal()
+    """Write the page of a comparison into its run."""
+    add_page(run, render(evidence, config))
 
 
 def show_comparison(console: Console, evidence: dict[str, Any], out: Path) -> None:

@@ -81,6 +81,15 @@ def check_sealed(path: Path) -> None:
         raise ConfigError(f"'{path}' belongs to the run in that folder.", "Choose another name or folder.")
 
 
+def add_page(run: Run, page: str) -> None:
+    """Write a run's page, and seal the run anew; whenever that ends, it is whole."""
+    if REPORT in run.names:
+        run.leave_out(REPORT)
+        run.seal()
+    run.write(REPORT, page)
+    run.seal()
+
+
 def finished_run(out: Path) -> Run | None:
     """Return the run of this folder if it is finished and whole."""
     try:

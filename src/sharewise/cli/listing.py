@@ -12,6 +12,9 @@ from rich.text import Text
 
 from sharewise.balance import ENGINES, METHOD_CLASSES
 from sharewise.data import SCHEMES, catalog
+from sharewise.data.episodes import catalog as episodes
+from sharewise.meta import LEARNERS
+from sharewise.meta.strategy import STRATEGIES
 from sharewise.nn import STRUCTURES
 from sharewise.tasks.kinds import KINDS
 
@@ -24,6 +27,14 @@ _SAMPLERS = {
     "pike": "Tasks by the length and noise of their gradients, as training goes on (Li et al. 2025).",
 }
 SAMPLERS = {name: _SAMPLERS.get(name, "") for name in SCHEMES}
+_STRATEGIES = {
+    "auto": "The one that was measured to be the fastest for such a learner.",
+    "whole": "All episodes of a batch at once.",
+    "loop": "One episode at a time: the least memory.",
+    "chunks": "A few episodes at a time: less memory, better in the cache.",
+    "workers": "Threads of one core each, every one with its share of the episodes.",
+    "compiled": "The whole meta-gradient compiled, once; pays for small networks and many iterations.",
+}
 
 
 def run_list() -> None:
@@ -36,6 +47,9 @@ def run_list() -> None:
         "samplers: sampling in [train]": SAMPLERS,
         "balancing: method in [balance]": _first_lines(METHOD_CLASSES),
         "engines: engine in [balance]": _first_lines(ENGINES),
+        "learners: name in [learner] of sharewise meta": _first_lines(LEARNERS),
+        "episodes: source in [data] of sharewise meta": {n: episodes.summarise(n) for n in episodes.names()},
+        "strategies: strategy in [train] of sharewise meta": {n: _STRATEGIES.get(n, "") for n in STRATEGIES},
     }
     for title, names in sections.items():
         console.print(_grid(title, names))

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from rich.console import Console
 
+from sharewise.cli import meta_evaluating, meta_training, training
 from sharewise.cli.comparing import add_report, show_comparison
 from sharewise.cli.folders import CONFIG, METRICS, check_sealed
-from sharewise.cli.training import KIND, show_training
+from sharewise.cli.training import show_training
 from sharewise.data import read_frame
 from sharewise.serve import check_path, load, write_predictions
 from sharewise.train import Run
@@ -24,11 +25,16 @@ def run_predict(run: Path, data: str, out: Path) -> None:
 
 
 def run_report(folder: Path) -> None:
-    """Print the result of a finished run; of a comparison also write the page anew."""
-    run = Run.open(folder)
+    """Print the result of a finished run; of a comparison or a measurement also write the page anew."""
+    run, console = Run.open(folder), Console()
     evidence = run.read_json(METRICS)
-    if evidence["kind"] == KIND:
-        show_training(Console(), evidence, folder)
-        return
-    add_report(run, evidence, run.read(CONFIG).decode())
-    show_comparison(Console(), evidence, folder)
+    if evidence["kind"] == training.KIND:
+        show_training(console, evidence, folder)
+    elif evidence["kind"] == meta_training.KIND:
+        meta_training.show_meta_training(console, evidence, folder)
+    elif evidence["kind"] == meta_evaluating.KIND:
+        meta_evaluating.add_fewshot_report(run, evidence, run.read(CONFIG).decode())
+        meta_evaluating.show_meta_evaluation(console, evidence, folder)
+    else:
+        add_report(run, evidence, run.read(CONFIG).decode())
+        show_comparison(console, evidence, folder)
