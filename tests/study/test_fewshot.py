@@ -257,6 +257,21 @@ def test_plans_that_cannot_be_are_refused(values: dict[str, Any]) -> None:
         FewShotPlan(**values)
 
 
+def test_a_baseline_that_cannot_read_the_episodes_is_left_out() -> None:
+    fixed = Spec(DIGIT_SPEC.inputs, DIGIT_SPEC.kind, 3, 8)
+    learners = {
+        "centroid": make_learner("centroid", DIGIT_SPEC),
+        "narrow": make_learner("maml", fixed, net=NetOptions(channels=(4,))),
+    }
+    plan = FewShotPlan(episodes=4, steps=(1,))
+    found = measure(learners, digits(), plan, trained=Condition(1, 3, 4))
+    assert [one["name"] for one in found["learners"]] == ["centroid"]
+    assert found["left_out"][0]["name"] == "narrow"
+    assert any("narrow is left out: A task has 4 classes" in note for note in found["verdict"]["notes"])
+    with pytest.raises(DataError, match="4 classes"):
+        measure(dict(reversed(learners.items())), digits(), plan, trained=Condition(1, 3, 4))
+
+
 def test_too_few_examples_are_told_before_anything_runs() -> None:
     learners = {"centroid": make_learner("centroid", DIGIT_SPEC)}
     with pytest.raises(DataError, match="only 0 of 8 classes"):

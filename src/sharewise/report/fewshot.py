@@ -48,7 +48,7 @@ def context(evidence: Evidence, config_text: str) -> dict[str, Any]:
         "number": Numbers(evidence),
         "names": names,
         "baselines": names[1:],
-        "how": "percent" if share else "measured",
+        "how": "percent" if share else "brief",
         "how_difference": "points" if share else "change",
         "metric": _metric(evidence),
         "marks": {word: mark(look) for word, look in LOOKS.items()},
@@ -114,7 +114,7 @@ def _forests(evidence: Evidence) -> list[tuple[int, Markup]]:
     for entry in evidence["by_shots"]:
         shots = entry["shots"]
         effects = [
-            {**one, "structure": f"than {one['baseline']}", "verdict": LOOKS[one["verdict"]]}
+            {**one, "structure": one["baseline"], "verdict": LOOKS[one["verdict"]]}
             for one in evidence["differences"]
             if one["shots"] == shots
         ]
@@ -130,8 +130,8 @@ def _calibrations(evidence: Evidence) -> Iterator[tuple[str, Markup]]:
         if one["type"] == "probability":
             yield name, plots.calibration(f"calibration-{i}", name, one)
         else:
-            yield name, plots.coverage(f"coverage-{i}", name, one["levels"])
-            yield name, plots.transform(f"transform-{i}", name, one["transform"])
+            yield f"{name}: intervals", plots.coverage(f"coverage-{i}", name, one["levels"])
+            yield f"{name}: where labels fall", plots.transform(f"transform-{i}", name, one["transform"])
 
 
 def _episodes(evidence: Evidence) -> list[tuple[str, Markup]]:

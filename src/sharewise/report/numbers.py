@@ -36,7 +36,7 @@ def points(value: float | None) -> str:
 
 def change(value: float | None) -> str:
     """Return a difference of any size with its sign, to three digits."""
-    return NOTHING if value is None else _minus(f"{value:+.3g}")
+    return NOTHING if value is None else _minus(f"{value:+#.3g}".rstrip("."))
 
 
 def grouped(value: float | None) -> str:
@@ -56,6 +56,11 @@ def measured(value: float | None) -> str:
     if value is None:
         return NOTHING
     return grouped(value) if abs(value) >= 1e4 else _minus(f"{value:.4g}")
+
+
+def brief(value: float | None) -> str:
+    """Return a number of any size, to three digits."""
+    return measured(value) if value is None or abs(value) >= 1e3 else _minus(f"{value:#.3g}".rstrip("."))
 
 
 def error(value: float | None) -> str:
@@ -100,6 +105,7 @@ class Numbers:
             "grouped": grouped,
             "probability": probability,
             "measured": measured,
+            "brief": brief,
             "error": error,
         }
     )

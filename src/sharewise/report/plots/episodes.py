@@ -81,21 +81,23 @@ def guesses(ident: str, title: str, episode: dict[str, Any]) -> Markup:
     """Return predictions against labels of one episode (an entry of ``examples`` of type "rows")."""
     if episode["of"] == "probability":
         return _probabilities(ident, title, episode["points"])
-    points = episode["points"]
-    axes = Axes(
-        scale([p for p, _ in points], LEFT, RIGHT),
-        scale([value for pair in points for value in pair], BOTTOM, TOP),
-    )
+    points, spreads = episode["points"], episode["sd"] or []
+    bars = [(p - REACH * sd, p + REACH * sd, y) for (p, y), sd in zip(points, spreads, strict=False)]
+    across = [*(p for p, _ in points), *(end for low, high, _ in bars for end in (low, high))]
+    heights = [value for pair in points for value in pair]
+    axes = Axes(scale(across, LEFT, RIGHT), scale(heights, BOTTOM, TOP))
     low, high = max(axes.x.low, axes.y.low), min(axes.x.high, axes.y.high)
-    dots = [
-        element("circle", cx=axes.x(p), cy=axes.y(y), r=3.4, fill=LINE, fill_opacity=0.75) for p, y in points
+    reaches = [
+        line(axes.x(a), axes.y(y), axes.x(b), axes.y(y), stroke=BAND, stroke_width=3) for a, b, y in bars
     ]
+    dots = [element("circle", cx=axes.x(p), cy=axes.y(y), r=3.4, fill=LINE) for p, y in points]
     return picture(
         ident,
         (WIDTH, HEIGHT),
         title,
         f"{len(points)} query rows",
         *axes.draw("predicted", "label"),
+        *reaches,
         path([(axes.x(v), axes.y(v)) for v in (low, high)], stroke=QUIET, stroke_dasharray="4 4"),
         *dots,
     )

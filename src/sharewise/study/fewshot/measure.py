@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
 from sharewise import files
 from sharewise.data.episodes import Condition, EpisodeSource
 from sharewise.data.episodes.condition import ends
-from sharewise.errors import ConfigError
+from sharewise.errors import ConfigError, DataError
 from sharewise.meta import Learner
 from sharewise.study.fewshot import words
-from sharewise.study.fewshot.calibration import watch_for
 from sharewise.study.fewshot.examples import examples
 from sharewise.study.fewshot.paired import compare_pairs
 from sharewise.study.fewshot.plan import FewShotPlan, reference
+from sharewise.study.fewshot.sweep import Measured, Sweep
 from sharewise.study.progress import StudyProgress
 from sharewise.study.statistics import LEVEL
-from sharewise.train.meta_evaluate import TOGETHER, EpisodeScores, Watcher, evaluate_learner
+from sharewise.train.meta_evaluate import EpisodeScores
 
-#: The stream that test episodes are drawn from.
-STREAM = "test"
-
-Scores = dict[int, dict[str, EpisodeScores]]
+#: Results by learner, the candidate first.
+Results = Mapping[str, Measured]
 
 
 def measure(
@@ -65,13 +62,14 @@ def measure(
         * ``differences``: see `study.fewshot.paired`: candidate minus baseline
         * ``calibration``: learner -> by shots, see `study.fewshot.calibration`; absent where there is none
         * ``examples``: see `study.fewshot.examples`
+        * ``left_out``: each ``name`` of a baseline that cannot read such episodes, and ``why``
         * ``conditions``: each ``shots``, ``what`` differs from training, and ``why`` it matters
         * ``verdict``: ``headline``, ``sentences``, ``notes``
         * ``seconds``: that the measurement took
 
     Raises:
         ConfigError: if there are no learners.
-        DataError: if the tasks have not enough examples, or a learner cannot read such episodes.
+        DataError: if the tasks have not enough examples, or the candidate cannot read such episodes.
     """
     began = perf_counter()
     if not learners:
@@ -80,42 +78,46 @@ def measure(
     for condition in tested:
         source.check(condition)
     place = reference(tested, trained)
-    work = _Work(learners, source, plan, scale, progress or StudyProgress())
-    work.announce(len(tested))
-    scores, calibration = work.by_shots(tested)
-    by_steps = work.by_steps(tested[place])
-    work.progress.close()
+    sweep = Sweep(source, plan, tested, place, scale, progress or StudyProgress())
+    results, left_out = _run(sweep, learners)
+    kept = {name: learners[name] for name in results}
     found = {
-        **_facts(learners, source, plan, trained, tested, place),
-        **_results(scores, next(iter(learners))),
+        **_facts(sweep, kept, trained),
+        **_results(results),
         "unit": unit,
-        "by_steps": by_steps,
-        "calibration": calibration,
-        "examples": work.examples(tested[place], scores, mean),
+        "left_out": left_out,
+        "examples": _examples(sweep, kept, results, mean),
         "conditions": words.conditions(trained, tested),
     }
     plain: dict[str, Any] = json.loads(files.to_json(found))  # numbers that are not finite become None
-    plain["verdict"] = {
-        "headline": words.headline(plain),
-        "sentences": words.sentences(plain),
-        "notes": words.notes(plain),
-    }
-    return {**plain, "seconds": round(perf_counter() - began, 3)}
+    return {**plain, "verdict": words.verdict(plain), "seconds": round(perf_counter() - began, 3)}
 
 
-def _facts(
-    learners: Mapping[str, Learner],
-    source: EpisodeSource,
-    plan: FewShotPlan,
-    trained: Condition,
-    tested: tuple[Condition, ...],
-    place: int,
-) -> dict[str, Any]:
+def _run(sweep: Sweep, learners: Mapping[str, Learner]) -> tuple[Results, list[dict[str, str]]]:
+    results: dict[str, Measured] = {}
+    left_out: list[dict[str, str]] = []
+    sweep.progress.stage("test", sum(map(sweep.evaluations, learners.values())))
+    try:
+        for name, learner in learners.items():
+            try:
+                results[name] = sweep.measure(name, learner)
+            except DataError as error:  # nothing to compare with, but no reason to lose the rest
+                if not results:
+                    raise
+                left_out.append({"name": name, "why": error.problem})
+                sweep.progress.note(f"{name} is left out: {error.problem}")
+    finally:
+        sweep.progress.close()
+    return results, left_out
+
+
+def _facts(sweep: Sweep, learners: Mapping[str, Learner], trained: Condition) -> dict[str, Any]:
+    tested, place, source = sweep.tested, sweep.place, sweep.source
     return {
         "format": 1,
         "kind": "few-shot",
         "level": LEVEL,
-        "plan": plan.to_dict(),
+        "plan": sweep.plan.to_dict(),
         "label": source.kind.name,
         "tasks": len(source.names),
         "tasks_are": "classes" if tested[0].ways is not None else "tasks",
@@ -123,20 +125,6 @@ def _facts(
         "trained": trained.to_dict(),
         "tested": [condition.to_dict() for condition in tested],
         "reference": {"shots": ends(tested[place].shots)[0], "place": place},
-    }
-
-
-def _results(scores: Scores, candidate: str) -> dict[str, Any]:
-    first = next(iter(scores.values()))[candidate]
-    return {
-        "candidate": candidate,
-        "metric": first.name,
-        "higher_is_better": first.higher_is_better,
-        "by_shots": [
-            {"shots": shots, "learners": {name: one.summary() for name, one in own.items()}}
-            for shots, own in scores.items()
-        ],
-        "differences": [one.to_dict() for one in compare_pairs(scores, candidate)],
     }
 
 
@@ -151,76 +139,38 @@ def _learner(name: str, learner: Learner) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True)
-class _Work:
-    learners: Mapping[str, Learner]
-    source: EpisodeSource
-    plan: FewShotPlan
-    scale: float
-    progress: StudyProgress
+def _results(results: Results) -> dict[str, Any]:
+    candidate = next(iter(results))
+    shots = list(results[candidate].scores)
+    scores: dict[int, dict[str, EpisodeScores]] = {
+        count: {name: one.scores[count] for name, one in results.items()} for count in shots
+    }
+    first = scores[shots[0]][candidate]
+    return {
+        "candidate": candidate,
+        "metric": first.name,
+        "higher_is_better": first.higher_is_better,
+        "by_shots": [
+            {"shots": count, "learners": {name: one.summary() for name, one in own.items()}}
+            for count, own in scores.items()
+        ],
+        "by_steps": {name: one.by_steps for name, one in results.items() if one.by_steps},
+        "differences": [one.to_dict() for one in compare_pairs(scores, candidate)],
+        "calibration": {name: one.calibration for name, one in results.items() if one.calibration},
+    }
 
-    @property
-    def stepwise(self) -> dict[str, Learner]:
-        return {name: learner for name, learner in self.learners.items() if learner.stepwise}
 
-    def announce(self, conditions: int) -> None:
-        runs = conditions * len(self.learners) + len(self.plan.steps) * len(self.stepwise)
-        self.progress.stage("test", runs)
-
-    def by_shots(self, tested: tuple[Condition, ...]) -> tuple[Scores, dict[str, list[dict[str, Any]]]]:
-        """Return the scores by shots and learner, and the calibration by learner."""
-        scores: Scores = {}
-        calibration: dict[str, list[dict[str, Any]]] = {}
-        for condition in tested:
-            shots = ends(condition.shots)[0]
-            scores[shots] = {}
-            for name in self.learners:
-                watch = watch_for(self.source.kind)
-                scores[shots][name] = self.evaluate(name, condition, watch=watch.add if watch else None)
-                counted = watch.result() if watch else None
-                if counted is not None:
-                    calibration.setdefault(name, []).append({"shots": shots, **counted})
-        return scores, calibration
-
-    def by_steps(self, condition: Condition) -> dict[str, list[dict[str, Any]]]:
-        """Return the results after so many steps of the learners that take steps."""
-        if not self.plan.steps:
-            return {}
-        return {
-            name: [
-                {"steps": steps, **self.evaluate(name, condition, steps).summary()}
-                for steps in self.plan.steps
-            ]
-            for name in self.stepwise
-        }
-
-    def evaluate(
-        self, name: str, condition: Condition, steps: int | None = None, watch: Watcher | None = None
-    ) -> EpisodeScores:
-        found = evaluate_learner(
-            self.learners[name],
-            self.source,
-            condition,
-            episodes=self.plan.episodes,
-            steps=steps,
-            seed=self.plan.seed,
-            name=STREAM,
-            scale=self.scale,
-            watch=watch,
-        )
-        self.progress.done(f"{name} shots={condition.shots} steps={steps}")
-        return found
-
-    def examples(self, condition: Condition, scores: Scores, mean: float) -> dict[str, Any] | None:
-        """Return the first of the test episodes, predicted by the candidate and the best baseline."""
-        count = min(self.plan.examples, self.plan.episodes, TOGETHER)
-        if not count:
-            return None
-        drawn = self.source.batches(condition, min(TOGETHER, self.plan.episodes), self.plan.seed, STREAM)
-        episodes = next(drawn).take(slice(0, count))
-        own = scores[ends(condition.shots)[0]]
-        candidate, *others = self.learners
-        better = max if own[candidate].higher_is_better else min
-        shown = [candidate, *([better(others, key=lambda name: own[name].metric.mean())] if others else [])]
-        chosen = {name: self.learners[name] for name in shown}
-        return examples(chosen, self.source, episodes, scale=self.scale, mean=mean)
+def _examples(
+    sweep: Sweep, learners: Mapping[str, Learner], results: Results, mean: float
+) -> dict[str, Any] | None:
+    """Return the first of the test episodes, predicted by the candidate and the best baseline."""
+    if not sweep.plan.examples:
+        return None
+    shots = ends(sweep.tested[sweep.place].shots)[0]
+    scores = {name: one.scores[shots] for name, one in results.items()}
+    candidate, *others = learners
+    better = max if scores[candidate].higher_is_better else min
+    best = [better(others, key=lambda name: scores[name].metric.mean())] if others else []
+    chosen = {name: learners[name] for name in (candidate, *best)}
+    episodes = sweep.first_episodes(sweep.plan.examples)
+    return examples(chosen, sweep.source, episodes, scale=sweep.scale, mean=mean)

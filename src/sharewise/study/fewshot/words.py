@@ -34,6 +34,15 @@ def conditions(trained: Condition, tested: Iterable[Condition]) -> list[dict[str
     ]
 
 
+def verdict(evidence: Evidence) -> dict[str, Any]:
+    """Return all words for JSON: ``headline``, ``sentences`` and ``notes``."""
+    return {
+        "headline": headline(evidence),
+        "sentences": sentences(evidence),
+        "notes": notes(evidence),
+    }
+
+
 def headline(evidence: Evidence) -> str:
     """Return the answer in one sentence, at the number of shots most like training."""
     return _sentence(evidence, _shots(evidence))
@@ -58,6 +67,8 @@ def notes(evidence: Evidence) -> list[str]:
             f"All test episodes come from {tasks} {evidence['tasks_are']}: the intervals speak of new "
             "episodes of these, less surely of others."
         )
+    for one in evidence["left_out"]:
+        found.append(f"{one['name']} is left out: {one['why']}")
     transductive = [one["name"] for one in evidence["learners"] if one["transductive"]]
     if transductive:
         found.append(
@@ -80,7 +91,7 @@ def _sentence(evidence: Evidence, shots: int) -> str:
         return f"With {_count(shots)}, {candidate} is not told apart from {_list(found[UNKNOWN])}."
     parts = [f"{verdict} than {_list(found[verdict])}" for verdict in (BETTER, WORSE) if found[verdict]]
     rest = f"; against {_list(found[UNKNOWN])} the evidence does not decide" if found[UNKNOWN] else ""
-    return f"With {_count(shots)}, {candidate} is {' and '.join(parts)}{rest}."
+    return f"With {_count(shots)}, {candidate} is {', and '.join(parts)}{rest}."
 
 
 def _calibrated(evidence: Evidence) -> Iterable[str]:
@@ -90,13 +101,16 @@ def _calibrated(evidence: Evidence) -> Iterable[str]:
     one = next((entry for entry in found if entry["shots"] == _shots(evidence)), None)
     if one is None or "word" not in one:
         return
+    who, where = evidence["candidate"], f"With {_count(_shots(evidence))}"
     if one["type"] == "coverage":
         share = next(entry["mean"] for entry in one["levels"] if entry["level"] == SPOKEN)
-        fact = f"its {SPOKEN:.0%} intervals hold {share:.1%} of the query rows"
+        fact = f"{100 * SPOKEN:.0f} % intervals of {who} hold {100 * share:.1f} % of the query rows"
     else:
-        fact = f"its probabilities and its accuracy differ by {abs(one['gap']['mean']):.1%} in the mean"
-    end = {OVER: "it is overconfident", UNDER: "it is underconfident"}.get(one["word"], "no more is shown")
-    yield f"With {_count(_shots(evidence))}, {fact}: {end}."
+        gap = 100 * one["gap"]["mean"]
+        side = "above" if gap > 0 else "below"
+        fact = f"the confidence of {who} is {abs(gap):.1f} % {side} its accuracy in the mean"
+    end = {OVER: ": it is overconfident", UNDER: ": it is underconfident"}.get(one["word"], "")
+    yield f"{where}, {fact}{end}."
 
 
 def _shots(evidence: Evidence) -> int:
