@@ -22,6 +22,8 @@ from sharewise.tasks.kinds import Multiclass
 
 CONFIG = '[data]\nsource = "sinusoid"\n'
 NET = NetOptions(hidden=(8,))
+#: Shown in percentage points.
+HUNDREDFOLD = "/differences/.*/(difference|low|high)|/calibration/.*/(error|gap/.*)"
 DIGIT_SPEC = Spec(InputSpec(image=(1, 4, 4)), Multiclass(), 4, 8)
 BAD = '<script>alert("1")</script>&/~'
 
@@ -65,6 +67,8 @@ def test_numbers_are_those_of_the_evidence(evidence: dict[str, Any], tmp_path: P
         assert json.loads(value) == stored, pointer
         if text.startswith("<"):
             assert stored < shown_value(text)
+        elif evidence["metric"] == "accuracy" and re.search(HUNDREDFOLD, pointer):
+            assert shown_value(text) == pytest.approx(100 * stored, abs=0.00501), pointer
         elif text.endswith("%"):
             assert shown_value(text.replace("%", "")) == pytest.approx(100 * stored, abs=0.0501), pointer
         else:

@@ -51,6 +51,7 @@ def context(evidence: Evidence, config_text: str) -> dict[str, Any]:
         "how": "percent" if share else "brief",
         "how_difference": "points" if share else "change",
         "metric": _metric(evidence),
+        "metric_difference": f"percentage points of {_metric(evidence)}" if share else _metric(evidence),
         "marks": {word: mark(look) for word, look in LOOKS.items()},
         "difference_at": {(d["baseline"], d["shots"]): i for i, d in enumerate(evidence["differences"])},
         "swatches": [(name, plots.swatch(i)) for i, name in enumerate(names)],

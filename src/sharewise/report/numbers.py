@@ -31,7 +31,12 @@ def percent(value: float | None) -> str:
 
 def points(value: float | None) -> str:
     """Return a difference of shares in percentage points, with its sign."""
-    return NOTHING if value is None else f"{signed(100 * value, 1)} %"
+    return NOTHING if value is None else signed(100 * value, 2)
+
+
+def share(value: float | None) -> str:
+    """Return a share in percent, without the sign for it, to two decimals."""
+    return NOTHING if value is None else plain(100 * value, 2)
 
 
 def change(value: float | None) -> str:
@@ -101,6 +106,7 @@ class Numbers:
             "signed": signed,
             "percent": percent,
             "points": points,
+            "share": share,
             "change": change,
             "grouped": grouped,
             "probability": probability,

@@ -41,15 +41,17 @@ def calibration(ident: str, task: str, found: dict[str, Any]) -> Markup:
         f"Calibration of {task}",
         "; ".join(f"predicted {p:.3g}, observed {o:.3g}" for p, o in pairs),
         *axes.draw(f"predicted {what}", "observed"),
-        *_line(axes, pairs),
+        *_line(axes, pairs, [one["rows"] for one in found["bins"]]),
         *(_strip(residuals, BOTTOM + 42) if residuals else []),
     )
 
 
-def _line(axes: Axes, pairs: list[tuple[float, float]]) -> list[Markup]:
+def _line(axes: Axes, pairs: list[tuple[float, float]], rows: list[int]) -> list[Markup]:
     ends = [(axes.x(v), axes.y(v)) for v in (axes.x.low, axes.x.high)]
     points = [(axes.x(p), axes.y(o)) for p, o in pairs]
-    dots = [element("circle", cx=x, cy=y, r=4, fill=LINE) for x, y in points]
+    mean = sum(rows) / max(len(rows), 1)  # a dot's area is its share of the rows, within reason
+    sizes = [min(max(4 * (count / mean) ** 0.5, 1.5), 8.0) for count in rows]
+    dots = [element("circle", cx=x, cy=y, r=r, fill=LINE) for (x, y), r in zip(points, sizes, strict=True)]
     return [
         path(ends, stroke=QUIET, stroke_dasharray="4 4"),
         path(points, stroke=LINE, stroke_width=2),
