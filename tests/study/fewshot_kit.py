@@ -22,8 +22,7 @@ class NoisyLine(EpisodeSource):
 
     kind: Kind = field(default_factory=Regression)
     inputs: InputSpec = field(default_factory=lambda: InputSpec(bins=((-1.0, 1.0),)))
-    names: tuple[str, ...] = ("one", "two")
-    block: int = 64
+    names: tuple[str, ...] = ()
 
     def check(self, condition: Condition) -> None:
         pass

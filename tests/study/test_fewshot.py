@@ -14,7 +14,7 @@ import torch
 from fewshot_kit import DIGIT_SPEC, LINE_SPEC, Line, NoisyLine, Sure, digits
 from scipy import stats
 
-from sharewise.data.episodes import Condition, Sinusoids
+from sharewise.data.episodes import Condition, Sinusoids, TaskRows
 from sharewise.errors import ConfigError, DataError
 from sharewise.meta import NetOptions, Spec, make_learner
 from sharewise.study.fewshot import FewShotPlan, measure
@@ -23,7 +23,8 @@ from sharewise.study.fewshot.plan import reference
 from sharewise.study.fewshot.png import pictures
 from sharewise.study.progress import StudyProgress
 from sharewise.study.statistics import holm
-from sharewise.train.meta_evaluate import EpisodeScores, evaluate_learner
+from sharewise.tasks.kinds import Regression
+from sharewise.train.meta_evaluate import EpisodeScores, evaluate_learner, interval, standard_error
 
 TRAINED = Condition(shots=5, queries=10)
 PLAN = FewShotPlan(episodes=70, shots=(1, 5), steps=(0, 2), seed=3)
@@ -187,6 +188,64 @@ def test_images_are_shown_with_their_ways() -> None:
     assert np.mean(right) == pytest.approx(scores.metric[1])
     assert found["tasks_are"] == "classes"
     assert any("8 classes" in note for note in found["verdict"]["notes"])
+
+
+def tasks_with_offsets(tasks: int, each: int, chance: np.random.Generator) -> TaskRows:
+    """Return tasks whose labels differ by a number of their own, which a learner of the mean cannot know."""
+    task = torch.arange(tasks).repeat_interleave(each)
+    y = torch.from_numpy(chance.normal(size=tasks))[task] + torch.from_numpy(chance.normal(size=len(task)))
+    x = torch.zeros(len(task), 1)
+    names = [f"t{i}" for i in range(tasks)]
+    return TaskRows(LINE_SPEC.inputs, {"numeric": x}, y.float(), task, names, Regression())
+
+
+def test_intervals_are_over_tasks_where_there_is_a_list_of_them() -> None:
+    source = tasks_with_offsets(8, 60, np.random.default_rng(0))
+    found = evaluate_learner(Line(LINE_SPEC), source, Condition(2, 10), episodes=400)
+    assert found.tasks is not None
+    drawn = next(source.batches(Condition(2, 10), 32, 0, "test"))
+    assert drawn.tasks is not None
+    assert found.tasks[:32].tolist() == drawn.tasks.tolist()
+    for i in (0, 5):
+        own = source.targets[source.task == drawn.tasks[i]]
+        assert bool(torch.isin(drawn.query.targets[i], own).all())
+    sums = np.array([(found.metric - found.metric.mean())[found.tasks == g].sum() for g in range(8)])
+    error = np.sqrt(8 / 7 * (sums**2).sum()) / 400
+    summary = found.summary()
+    reach = stats.t.ppf(0.975, 7) * error
+    assert summary["high"] - summary["low"] == pytest.approx(2 * reach)
+    alone = interval(found.metric)
+    assert reach > 3 * (alone["high"] - alone["mean"])
+    np.testing.assert_allclose(
+        standard_error(found.metric, np.arange(400))[0], stats.sem(found.metric), rtol=1e-12
+    )
+
+
+def test_intervals_over_tasks_cover() -> None:
+    """Ten tasks drawn from many: 95 % of intervals hold the mean over the many, far fewer over episodes."""
+    chance, hits, naive = np.random.default_rng(1), 0, 0
+    for _ in range(150):
+        effects, tasks = chance.normal(size=10), chance.integers(0, 10, 200)
+        values = effects[tasks] + chance.normal(size=200)
+        own, other = interval(values, tasks), interval(values)
+        hits += own["low"] < 0 < own["high"]
+        naive += other["low"] < 0 < other["high"]
+    assert 0.89 < hits / 150 <= 1
+    assert naive / 150 < 0.6
+
+
+def test_pairs_are_over_tasks_too() -> None:
+    source = tasks_with_offsets(8, 60, np.random.default_rng(2))
+    learners = {"line": Line(LINE_SPEC), "off": Line(LINE_SPEC, shift=0.3)}
+    plan = FewShotPlan(episodes=200, steps=())
+    found = measure(learners, source, plan, trained=Condition(2, 10))
+    (pair,) = found["differences"]
+    own = [evaluate_learner(learner, source, Condition(2, 10), episodes=200) for learner in learners.values()]
+    expected = interval(own[0].metric - own[1].metric, own[0].tasks)
+    assert (pair["low"], pair["high"]) == pytest.approx((expected["low"], expected["high"]))
+    assert found["verdict"]["notes"][0].startswith("Intervals are over the 8 test tasks")
+    level = found["calibration"]["line"][0]["levels"][0]
+    assert level["high"] - level["low"] > 0.05
 
 
 def test_pictures_hold_their_pixels() -> None:

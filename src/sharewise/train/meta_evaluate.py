@@ -1,4 +1,9 @@
-"""How well a learner does on episodes: a result an episode, so that intervals are over tasks."""
+"""How well a learner does on episodes: a result an episode, and intervals over tasks.
+
+Where a split has no end of tasks, every episode is one of its own, and they are independent. Where it has a
+list of them, episodes of one task go together: the tasks are then what varies, and the interval speaks of
+other tasks like these (Liang & Zeger 1986: Var = G/(G-1) Σ_g (Σ_{i in g} x_i - x̄)² / n² over G tasks).
+"""
 
 from __future__ import annotations
 
@@ -33,12 +38,14 @@ class EpisodeScores:
         metric: share of right answers for classes; mean squared error for numbers; else the loss.
         name: of the metric: "accuracy", "mse" or "loss".
         covered: share of query rows within the 90 % interval, where there is one.
+        tasks: which task each episode is of, where there is a list of them.
     """
 
     loss: Array
     metric: Array
     name: str
     covered: Array | None = None
+    tasks: NDArray[np.int64] | None = None
 
     @property
     def higher_is_better(self) -> bool:
@@ -46,23 +53,38 @@ class EpisodeScores:
         return self.name == "accuracy"
 
     def summary(self) -> dict[str, Any]:
-        """Return means with their 95 % intervals over episodes, as plain values."""
-        found = {"episodes": len(self.loss), "metric": self.name, **interval(self.metric)}
+        """Return means with their 95 % intervals over tasks, as plain values."""
+        found = {"episodes": len(self.loss), "metric": self.name, **interval(self.metric, self.tasks)}
         found["loss"] = float(self.loss.mean())
         if self.covered is not None:
             found["covered"] = float(self.covered.mean())
         return found
 
 
-def interval(values: Array) -> dict[str, float]:
-    """Return the mean and its 95 % interval over episodes (Student's, which at 600 is the normal one)."""
+def interval(values: Array, tasks: NDArray[np.int64] | None = None) -> dict[str, float]:
+    """Return the mean of results by episode and its 95 % interval (Student's, at 600 the normal one)."""
     from scipy.stats import t
 
     mean = float(values.mean())
-    if len(values) < 2:
-        return {"mean": mean, "low": mean, "high": mean}
-    reach = float(t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
+    error, freedom = standard_error(values, tasks)
+    reach = float(t.ppf(0.975, freedom)) * error if freedom else 0.0
     return {"mean": mean, "low": mean - reach, "high": mean + reach}
+
+
+def standard_error(values: Array, tasks: NDArray[np.int64] | None = None) -> tuple[float, int]:
+    """Return the standard error of the mean over episodes and its degrees of freedom, 0 for one episode.
+
+    Args:
+        values: a result an episode.
+        tasks: which task each is of; of one task alone, or without, episodes count as independent.
+    """
+    sums = values - values.mean()
+    if tasks is not None and (tasks != tasks[0]).any():
+        sums = np.bincount(np.unique(tasks, return_inverse=True)[1], sums)
+    groups = len(sums)
+    if groups < 2:
+        return 0.0, 0
+    return float(np.sqrt(groups / (groups - 1) * (sums**2).sum()) / len(values)), groups - 1
 
 
 def evaluate_learner(
@@ -97,6 +119,7 @@ def evaluate_learner(
     device, was = device_of(learner), learner.training
     learner.eval()
     parts: list[tuple[Tensor, ...]] = []
+    tasks: list[Tensor] = []
     drawn = source.batches(condition, min(TOGETHER, episodes), seed, name)
     left = episodes
     metric = ""
@@ -112,10 +135,18 @@ def evaluate_learner(
                 if watch is not None:
                     watch(batch, forecast)
             parts.append(found)
+            if batch.tasks is not None:
+                tasks.append(batch.tasks)
     finally:
         learner.train(was)
     columns = [torch.cat(column).double().cpu().numpy() for column in zip(*parts, strict=True)]
-    return EpisodeScores(columns[0], columns[1], metric, columns[2] if len(columns) > 2 else None)
+    return EpisodeScores(
+        columns[0],
+        columns[1],
+        metric,
+        columns[2] if len(columns) > 2 else None,
+        torch.cat(tasks).cpu().numpy() if tasks else None,
+    )
 
 
 def score(

@@ -109,7 +109,9 @@ class TaskRows(EpisodeSource):
         present = None if all_present else ~absent
         support, query = slice(0, shots), slice(shots, rows)
         return lambda part: Episodes(
-            self._shots(taken[part], present, part, support), self._shots(taken[part], present, part, query)
+            self._shots(taken[part], present, part, support),
+            self._shots(taken[part], present, part, query),
+            tasks=tasks[part],
         )
 
     def _fit(self, shots: int) -> Tensor:

@@ -101,12 +101,15 @@ class Episodes:
         query: what its predictions are judged by; never rows of the support.
         ways: classes of every task; 0 where labels are no classes.
         classes: int64 ``[tasks, ways]``: which class of the split stands behind each label; None without.
+        tasks: int64 ``[tasks]``: which task of the split each is, where the split has a list of them; two
+            episodes of one task are not independent.
     """
 
     support: Shots
     query: Shots
     ways: int = 0
     classes: Int[Tensor, "tasks ways"] | None = None
+    tasks: Int[Tensor, " tasks"] | None = None
 
     def __len__(self) -> int:
         return len(self.support)
@@ -118,6 +121,7 @@ class Episodes:
             self.query.take(tasks),
             self.ways,
             None if self.classes is None else self.classes[tasks],
+            None if self.tasks is None else self.tasks[tasks],
         )
 
     def to(self, device: torch.device | str) -> Episodes:
@@ -127,4 +131,5 @@ class Episodes:
             self.query.to(device),
             self.ways,
             None if self.classes is None else self.classes.to(device),
+            None if self.tasks is None else self.tasks.to(device),
         )

@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float
+from numpy.typing import NDArray
 from torch import Tensor
 
 from sharewise.data.episodes import Episodes
 from sharewise.meta import Forecast
 from sharewise.tasks.kind import Kind
+from sharewise.tasks.metrics import Array
 from sharewise.train.meta_evaluate import interval
 
 #: Of equal width, for probabilities and for the integral transform.
@@ -55,6 +57,7 @@ class Reliability(Watch):
         self.kind = kind
         self.sums = torch.zeros(3, BINS, dtype=torch.float64)
         self.gaps: list[Tensor] = []
+        self.tasks: list[Tensor] = []
 
     def add(self, episodes: Episodes, forecast: Forecast) -> None:
         query = episodes.query
@@ -65,6 +68,7 @@ class Reliability(Watch):
         for sums, column in zip(self.sums, columns, strict=True):
             sums += torch.bincount(place, column[present].double().cpu(), BINS)
         self.gaps.append(((said - right) * query.weights).sum(1))
+        self.tasks.extend(() if episodes.tasks is None else (episodes.tasks,))
 
     def _said(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         probabilities = self.kind.link(outputs)
@@ -77,7 +81,7 @@ class Reliability(Watch):
         rows, said, right = (column.numpy() for column in self.sums)
         kept = rows > 0
         means = said[kept] / rows[kept], right[kept] / rows[kept]
-        gap = interval(torch.cat(self.gaps).double().cpu().numpy())
+        gap = interval(_array(self.gaps), _tasks(self.tasks))
         found: dict[str, Any] = {
             "type": "probability",
             "rows": int(rows.sum()),
@@ -98,6 +102,7 @@ class Coverage(Watch):
 
     def __init__(self) -> None:
         self.within: list[Float[Tensor, "tasks levels"]] = []
+        self.tasks: list[Tensor] = []
         self.transform = torch.zeros(BINS, dtype=torch.float64)
         self.squares = 0.0
 
@@ -109,6 +114,7 @@ class Coverage(Watch):
         levels = torch.tensor(LEVELS, dtype=z.dtype, device=z.device)
         inside = z.abs().unsqueeze(-1) <= torch.special.ndtri((1 + levels) / 2)
         self.within.append((inside * query.weights.unsqueeze(-1)).sum(1))
+        self.tasks.extend(() if episodes.tasks is None else (episodes.tasks,))
         own = z[query.weights > 0].double()
         place = (torch.special.ndtr(own) * BINS).long().clamp(0, BINS - 1)
         self.transform += torch.bincount(place.cpu(), minlength=BINS)
@@ -117,9 +123,10 @@ class Coverage(Watch):
     def result(self) -> dict[str, Any] | None:
         if not self.within:
             return None
-        shares = torch.cat(self.within).double().cpu().numpy()
+        shares, tasks = _array(self.within), _tasks(self.tasks)
         levels = [
-            {"level": level, **interval(column)} for level, column in zip(LEVELS, shares.T, strict=True)
+            {"level": level, **interval(column, tasks)}
+            for level, column in zip(LEVELS, shares.T, strict=True)
         ]
         spoken = levels[LEVELS.index(SPOKEN)]
         rows = float(self.transform.sum())
@@ -134,6 +141,15 @@ class Coverage(Watch):
             "spread": float(np.sqrt(self.squares / rows)),
             "word": _word(spoken["high"] < SPOKEN, spoken["low"] > SPOKEN),
         }
+
+
+def _array(parts: list[Tensor]) -> Array:
+    found: Array = torch.cat(parts).double().cpu().numpy()
+    return found
+
+
+def _tasks(parts: list[Tensor]) -> NDArray[np.int64] | None:
+    return torch.cat(parts).cpu().numpy() if parts else None
 
 
 def _word(over: bool, under: bool) -> str:

@@ -48,7 +48,7 @@ def measure(
         progress: told of every evaluation; silent by default.
 
     Returns:
-        Plain values for JSON; "interval" means ``{"mean", "low", "high"}``, of 95 % over episodes.
+        Plain values for JSON; "interval" means ``{"mean", "low", "high"}``, of 95 % over tasks.
 
         * ``format``, ``kind`` ("few-shot"), ``candidate``, ``level``, ``plan``, ``unit``
         * ``metric`` ("accuracy", "mse" or "loss"), ``higher_is_better``, ``label`` (its kind)

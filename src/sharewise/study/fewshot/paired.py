@@ -1,8 +1,8 @@
 """Paired differences: the candidate minus each baseline, on the same episodes.
 
 Episodes of the same source, condition, seed and name are the same, so a difference is taken episode by
-episode, and what makes an episode hard for all cancels. The interval is Student's over episodes. It speaks of
-these trained learners on episodes of these tasks: how another training run would do is not in it.
+episode, and what makes an episode hard for all cancels. The interval is Student's over tasks (see
+`train.meta_evaluate`). It speaks of these trained learners: how another training run would do is not in it.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
 from sharewise.study.statistics import LEVEL, UNKNOWN, holm
 from sharewise.tasks.metrics import Array
-from sharewise.train.meta_evaluate import EpisodeScores
+from sharewise.train.meta_evaluate import EpisodeScores, standard_error
 
 BETTER, WORSE = "better", "worse"
 
@@ -64,16 +65,19 @@ def compare_pairs(
         larger = own[candidate].higher_is_better
         for name, other in own.items():
             if name != candidate:
-                found.append(_pair(shots, name, own[candidate].metric - other.metric, level))
+                found.append(
+                    _pair(shots, name, own[candidate].metric - other.metric, own[candidate].tasks, level)
+                )
     return _judged(found, larger, level)
 
 
-def _pair(shots: int, baseline: str, differences: Array, level: float) -> Paired:
-    count = len(differences)
+def _pair(
+    shots: int, baseline: str, differences: Array, tasks: NDArray[np.int64] | None, level: float
+) -> Paired:
     mean = float(differences.mean())
-    error = float(differences.std(ddof=1) / np.sqrt(count))
-    reach = float(stdtrit(count - 1, 1 - level / 2)) * error
-    p = float(2 * stdtr(count - 1, -abs(mean) / error)) if error > 0 else _certain(mean)
+    error, freedom = standard_error(differences, tasks)
+    reach = float(stdtrit(freedom, 1 - level / 2)) * error
+    p = float(2 * stdtr(freedom, -abs(mean) / error)) if error > 0 else _certain(mean)
     return Paired(shots, baseline, mean, mean - reach, mean + reach, p)
 
 

@@ -19,7 +19,7 @@ WHY = {
     "queries": "The number of query rows changes the noise of the result, and the predictions of learners "
     "that look at queries together (transductive ones); others are not touched by it.",
 }
-#: With fewer tasks or classes than this, the episodes of a test are much alike.
+#: With fewer classes than this, the episodes of a test are much alike.
 FEW = 30
 
 Evidence = dict[str, Any]
@@ -57,16 +57,7 @@ def sentences(evidence: Evidence) -> list[str]:
 
 def notes(evidence: Evidence) -> list[str]:
     """Return what a reader should know before believing the verdicts."""
-    found = [
-        f"Intervals are over {evidence['plan']['episodes']} test episodes, of learners trained once: they do "
-        "not say how far another training run would differ."
-    ]
-    tasks = evidence["tasks"]
-    if 0 < tasks < FEW:
-        found.append(
-            f"All test episodes come from {tasks} {evidence['tasks_are']}: the intervals speak of new "
-            "episodes of these, less surely of others."
-        )
+    found = [_reach(evidence)]
     for one in evidence["left_out"]:
         found.append(f"{one['name']} is left out: {one['why']}")
     transductive = [one["name"] for one in evidence["learners"] if one["transductive"]]
@@ -76,6 +67,19 @@ def notes(evidence: Evidence) -> list[str]:
             "(transductive), which is help that the others do not have."
         )
     return found
+
+
+def _reach(evidence: Evidence) -> str:
+    episodes, tasks = evidence["plan"]["episodes"], evidence["tasks"]
+    once = "Learners were trained once: how far another training run would differ is not in them."
+    if evidence["tasks_are"] == "tasks" and tasks:
+        return f"Intervals are over the {tasks} test tasks of {episodes} episodes. {once}"
+    few = (
+        f" All of them are made of {tasks} classes, so they are less sure of other classes."
+        if 0 < tasks < FEW
+        else ""
+    )
+    return f"Intervals are over {episodes} test episodes.{few} {once}"
 
 
 def _sentence(evidence: Evidence, shots: int) -> str:
