@@ -5,7 +5,9 @@ episode are apart by construction: they are one draw without replacement, cut in
 """
 
 from sharewise.data.episodes import catalog
+from sharewise.data.episodes.augmented import Augmented
 from sharewise.data.episodes.condition import Condition, differences
+from sharewise.data.episodes.distort import Distortion
 from sharewise.data.episodes.episode_set import EpisodeSet
 from sharewise.data.episodes.folder import read_folder
 from sharewise.data.episodes.functions import Sinusoids
@@ -16,7 +18,9 @@ from sharewise.data.episodes.source import EpisodeSource
 from sharewise.data.episodes.table import TaskTable, read_tasks
 
 __all__ = [
+    "Augmented",
     "Condition",
+    "Distortion",
     "EpisodeSet",
     "EpisodeSource",
     "Episodes",
