@@ -17,6 +17,7 @@ Nothing here loops over tasks: what differs between tasks is stacked. No data se
 from sharewise.meta.learner import Forecast, Judged, Learner, Predictor, Spec
 from sharewise.meta.make import LEARNERS, make_learner, options_of
 from sharewise.meta.nets import NetOptions, OwnNet
+from sharewise.meta.views import Views
 
 __all__ = [
     "LEARNERS",
@@ -27,6 +28,7 @@ __all__ = [
     "OwnNet",
     "Predictor",
     "Spec",
+    "Views",
     "make_learner",
     "options_of",
 ]
