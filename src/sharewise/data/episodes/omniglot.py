@@ -14,6 +14,7 @@ from torch import Tensor
 from sharewise.data.catalog import locate
 from sharewise.data.catalog.locate import Resource
 from sharewise.data.episodes.labelled import LabelledExamples
+from sharewise.data.episodes.shots import Episodes, Shots
 from sharewise.errors import ConfigError, nearest
 from sharewise.streams import stream
 from sharewise.tasks import InputSpec
@@ -131,8 +132,29 @@ def _shares(size: int) -> Float[Tensor, "size 105"]:
     return found
 
 
+def one_shot_runs(size: int = 28) -> Episodes:
+    """Return the 20 runs of the one-shot benchmark as episodes: 20 ways, one shot, 20 queries.
+
+    In a run one person drew the support and another the queries. To be looked at once, when all is chosen.
+
+    Args:
+        size: pixels of a side.
+    """
+    pixels, runs = images(size).reshape(-1, 1, size, size), drawings().runs
+    support, query = ((pixels[rows] * 255).round() / 255 for rows in (runs.support, runs.query))
+    own = torch.arange(runs.support.shape[1], dtype=torch.float32).expand(runs.support.shape).contiguous()
+    return Episodes(
+        Shots({"image": support}, own), Shots({"image": query}, runs.answer.float()), ways=own.shape[1]
+    )
+
+
 def sources(
-    split: str = "vinyals", size: int = 28, within: float = 0.0, rotations: bool = True, seed: int = 0
+    split: str = "vinyals",
+    size: int = 28,
+    within: float = 0.0,
+    rotations: bool = True,
+    seed: int = 0,
+    held_out: int | None = None,
 ) -> dict[str, LabelledExamples]:
     """Return the classes to train on, to choose by and to test.
 
@@ -141,19 +163,27 @@ def sources(
             alphabets, of which 5 are held out to choose by, and his 20 evaluation alphabets. "small1",
             "small2": his minimal sets of 5 background alphabets, of which one is held out.
         size: pixels of a side.
-        within: the share of training tasks whose classes are of one alphabet.
+        within: the share of tasks whose classes are of one alphabet; in "vinyals", whose other parts have
+            only pieces of alphabets, of training tasks.
         rotations: rotations by 90, 180 and 270 degrees are classes of their own (in "vinyals" in all parts,
             as there; elsewhere in training only).
         seed: draws the alphabets held out.
+        held_out: how many alphabets are, if not 5 of 30 and 1 of 5; with 0, for a last training when all is
+            chosen, there is no part "valid". Not for "vinyals".
+
+    Raises:
+        ConfigError: if the split is unknown, or a number cannot be one.
     """
     if split not in SPLITS:
         raise ConfigError(f"Omniglot has no split '{split}'.", nearest(split, SPLITS))
     if not 1 <= size <= SIDE:
         raise ConfigError(f"Omniglot's drawings are to have {size} pixels a side.", f"Use 1 to {SIDE}.")
     pixels = _bytes(size)
-    parts = _vinyals() if split == "vinyals" else _by_alphabet(split, rotations, seed)
+    parts = _vinyals() if split == "vinyals" else _by_alphabet(split, rotations, seed, held_out)
     return {
-        name: _examples(pixels, chosen, within if name == "train" else 0.0) for name, chosen in parts.items()
+        name: _examples(pixels, chosen, within if name == "train" or split != "vinyals" else 0.0)
+        for name, chosen in parts.items()
+        if chosen
     }
 
 
@@ -171,13 +201,18 @@ def _vinyals() -> dict[str, Classes]:
     return found
 
 
-def _by_alphabet(split: str, rotations: bool, seed: int) -> dict[str, Classes]:
+def _by_alphabet(split: str, rotations: bool, seed: int, held_out: int | None) -> dict[str, Classes]:
     everything = drawings()
     names = {"small1": SMALL1, "small2": SMALL2}.get(split)
     background = torch.unique(everything.alphabet[everything.background]).tolist()
     own = [a for a in background if names is None or everything.alphabets[a] in names]
     order = torch.randperm(len(own), generator=stream(seed, "held-out alphabets")).tolist()
-    held = {own[i] for i in order[: 5 if names is None else 1]}
+    count = (5 if names is None else 1) if held_out is None else held_out
+    if not 0 <= count < len(own):
+        raise ConfigError(
+            f"{count} alphabets are to be held out of {len(own)}.", f"Hold out 0 to {len(own) - 1}."
+        )
+    held = {own[i] for i in order[:count]}
     turns = range(4) if rotations else range(1)
     found: dict[str, Classes] = {"train": [], "valid": [], "test": []}
     for character, alphabet in enumerate(everything.alphabet.tolist()):
