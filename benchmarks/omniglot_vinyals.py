@@ -1,0 +1,147 @@
+"""The table on the split of Vinyals et al.: learners by ways and shots, a budget of minutes for each cell."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sharewise.data.episodes import Condition, EpisodeSource, omniglot
+from sharewise.meta import Learner, Spec, make_learner
+from sharewise.train.meta import fit_learner
+from sharewise.train.meta_evaluate import evaluate_learner
+from sharewise.train.meta_options import MetaOptions
+
+#: Accuracy in percent in the papers, by (ways, shots).
+PUBLISHED: dict[str, dict[tuple[int, int], float]] = {
+    "maml": {(5, 1): 98.7, (5, 5): 99.9, (20, 1): 95.8, (20, 5): 98.9},
+    "maml_first_order": {(5, 1): 98.3, (5, 5): 99.2, (20, 1): 89.4, (20, 5): 97.9},
+    "reptile": {(5, 1): 97.7, (5, 5): 99.5, (20, 1): 89.4, (20, 5): 97.1},
+    "imaml": {(5, 1): 99.5, (5, 5): 99.7, (20, 1): 96.2, (20, 5): 99.1},
+    "protonet": {(5, 1): 98.8, (5, 5): 99.7, (20, 1): 96.0, (20, 5): 98.9},
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the table.
+
+    Attributes:
+        learner: of `sharewise.meta.LEARNERS`.
+        options: of the learner.
+        rate: of the outer loop.
+        optimizer: of it.
+        ways: in training, in place of those asked for: ProtoNet's paper trains with 60.
+        queries: of a class in training.
+        tasks: episodes of a step.
+    """
+
+    learner: str
+    options: dict[str, Any]
+    rate: float = 1e-3
+    optimizer: str = "adam"
+    ways: int | None = None
+    queries: int = 5
+    tasks: int = 4
+
+
+ENTRIES: dict[str, Entry] = {
+    "maml": Entry("maml", {"rate": 0.4}),
+    "maml_first_order": Entry("maml", {"rate": 0.4, "first_order": True}),
+    "maml_plus": Entry("maml_plus", {"rate": 0.1}),
+    "anil": Entry("anil", {"rate": 0.1}),
+    "meta_sgd": Entry("meta_sgd", {"rate": 0.1}),
+    "cavia": Entry("cavia", {}),
+    "reptile": Entry("reptile", {}),
+    "imaml": Entry("imaml", {}),
+    "protonet": Entry("protonet", {}, ways=60, tasks=1),
+    "matching": Entry("matching", {}, tasks=1, queries=15),
+    "r2d2": Entry("r2d2", {}, tasks=1, queries=15),
+    "cnp": Entry("cnp", {}),
+    "anp": Entry("anp", {}),
+    "transformer": Entry("transformer", {}),
+    "scratch": Entry("scratch", {}),
+    "pooled": Entry("pooled", {}),
+    "fine_tuned": Entry("fine_tuned", {}),
+    "centroid": Entry("centroid", {}),
+}
+#: Evaluations on the validation classes in a training.
+LOOKS = 10
+#: Steps whose time tells how many fit into the budget.
+TRIAL = 5
+
+
+def cell(
+    name: str, ways: int, shots: int, minutes: float, episodes: int, seed: int, cache: Path | None
+) -> dict[str, Any]:
+    """Train and test a learner, for as many steps as fit into minutes of one core's time.
+
+    Returns:
+        its accuracy in percent with an interval over episodes, steps, core-minutes and the published figure.
+    """
+    entry, parts = ENTRIES[name], omniglot.sources("vinyals")
+    test = Condition(shots=shots, queries=15, ways=ways)
+    train = Condition(shots=shots, queries=entry.queries, ways=entry.ways or ways)
+    learner, options = _make(entry, train, parts["train"], seed), {}
+    began = time.process_time()
+    if learner.trained:
+        # A trial finds the price of a step; its weights are thrown away.
+        steps = _affordable(_make(entry, train, parts["train"], seed), entry, train, parts["train"], minutes)
+        folder = None if cache is None else cache / f"vinyals-{name}-{ways}-{shots}-{seed}"
+        if folder is not None and (folder / "steps").exists():
+            steps = int((folder / "steps").read_text())
+        elif folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "steps").write_text(str(steps))
+        fitted = fit_learner(
+            learner,
+            parts["train"],
+            train,
+            _options(entry, steps, seed),
+            valid=parts["valid"],
+            valid_condition=test,
+            folder=folder,
+        )
+        options = {"steps": fitted.steps, "best_step": fitted.best_step}
+    spent = time.process_time() - began
+    summary = evaluate_learner(learner, parts["test"], test, episodes=episodes, seed=seed).summary()
+    return {
+        "accuracy_percent": 100 * summary["mean"],
+        "low": 100 * summary["low"],
+        "high": 100 * summary["high"],
+        "episodes": summary["episodes"],
+        "core_minutes": spent / 60,
+        "published": PUBLISHED.get(name, {}).get((ways, shots)),
+        **options,
+    }
+
+
+def _make(entry: Entry, train: Condition, source: EpisodeSource, seed: int) -> Learner:
+    spec = Spec(source.inputs, source.kind, train.most_ways, len(source.names))
+    return make_learner(entry.learner, spec, seed=seed, **entry.options)
+
+
+def _options(entry: Entry, steps: int, seed: int) -> MetaOptions:
+    return MetaOptions(
+        iterations=steps,
+        tasks_per_batch=entry.tasks,
+        learning_rate=entry.rate,
+        optimizer=entry.optimizer,
+        schedule="cosine",
+        eval_every=max(steps // LOOKS, 1),
+        eval_episodes=100,
+        seed=seed,
+    )
+
+
+def _affordable(
+    learner: Learner, entry: Entry, train: Condition, source: EpisodeSource, minutes: float
+) -> int:
+    spent = []
+    for _ in range(2):  # the first warms up
+        began = time.process_time()
+        fit_learner(learner, source, train, _options(entry, TRIAL, 0))
+        spent.append(time.process_time() - began)
+    # A tenth of the budget is for evaluations.
+    return max(int(0.9 * 60 * minutes / (spent[1] / TRIAL)), 1)
