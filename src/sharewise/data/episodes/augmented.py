@@ -16,7 +16,7 @@ from sharewise.errors import ConfigError
 
 
 class Augmented(EpisodeSource):
-    """Episodes of `source`, the same ones in the same order, whose images are distorted.
+    """Episodes of `source`, drawn as there, whose images are distorted.
 
     For training alone: what is judged should be as it is.
 
@@ -38,10 +38,13 @@ class Augmented(EpisodeSource):
             )
         self.source, self.distortion = source, distortion
         self.kind, self.inputs, self.names = source.kind, source.inputs, source.names
-        self.block = source.block
+        self.drawn_classes = source.drawn_classes
 
     def check(self, condition: Condition) -> None:
         self.source.check(condition)
+
+    def ways(self, condition: Condition) -> int:
+        return self.source.ways(condition)
 
     def sample(self, condition: Condition, count: int, generator: torch.Generator) -> Episodes:
         # The source draws first, so that its episodes do not depend on the distortion.
