@@ -6,9 +6,14 @@ import torch
 
 from sharewise.data.episodes import Condition, Sinusoids
 from sharewise.meta import NetOptions, Spec, make_learner
-from sharewise.meta.gradient.imaml import truncated_cg
+from sharewise.meta.gradient.imaml import LEAST_CURVATURE
+from sharewise.meta.solvers import ConjugateGradient, Product
 from sharewise.meta.strategy import Whole
 from sharewise.streams import stream
+
+
+def truncated_cg(product: Product, right: torch.Tensor, steps: int) -> torch.Tensor:
+    return ConjugateGradient(steps, least_curvature=LEAST_CURVATURE).solve(product, right).vector
 
 
 def test_conjugate_gradients_solve_every_task_by_itself() -> None:

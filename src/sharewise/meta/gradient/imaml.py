@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from sharewise.data.episodes import Episodes, Shots
@@ -14,6 +12,7 @@ from sharewise.errors import ConfigError
 from sharewise.meta.gradient.descent import GradientLearner
 from sharewise.meta.learner import Judged, Spec
 from sharewise.meta.nets import Weights
+from sharewise.meta.solvers import ConjugateGradient
 
 #: Curvature of I + H/λ along a direction of length 1 below which conjugate gradients stop.
 LEAST_CURVATURE = 0.01
@@ -98,42 +97,8 @@ class IMAML(GradientLearner):
             found = torch.autograd.grad(first, values, _apart(v, shapes), retain_graph=True)
             return v + _flat(list(found)) / self.regularisation
 
-        return _apart(truncated_cg(product, _flat(right), self.cg_steps).detach(), shapes)
-
-
-def truncated_cg(
-    product: Callable[[Tensor], Tensor], right: Float[Tensor, "tasks size"], steps: int
-) -> Float[Tensor, "tasks size"]:
-    """Solve A v = right by conjugate gradients, for every task by itself; stop where A curves too little.
-
-    Args:
-        product: v -> A v for symmetric A, one for each task.
-        right: right-hand sides.
-        steps: at most so many.
-
-    Returns:
-        v; the right-hand side itself where its own direction curves too little.
-    """
-    solution, residual, direction = torch.zeros_like(right), right, right
-    size = residual.square().sum(1, keepdim=True)
-    going = size > 0
-    for number in range(steps):
-        along = product(direction)
-        curvature = (direction * along).sum(1, keepdim=True)
-        curved = curvature > LEAST_CURVATURE * direction.square().sum(1, keepdim=True)
-        if number == 0:
-            solution = torch.where(curved, solution, right)
-        going = going & curved
-        step = torch.where(going, size / torch.where(going, curvature, 1.0), 0.0)
-        solution, residual = solution + step * direction, residual - step * along
-        after = residual.square().sum(1, keepdim=True)
-        # Where the residual is rounding, further directions are noise.
-        going = going & (after > torch.finfo(right.dtype).eps ** 2 * right.square().sum(1, keepdim=True))
-        direction = torch.where(
-            going, residual + after / torch.where(going, size, 1.0) * direction, direction
-        )
-        size = torch.where(going, after, size)
-    return solution
+        solver = ConjugateGradient(self.cg_steps, least_curvature=LEAST_CURVATURE)
+        return _apart(solver.solve(product, _flat(right)).vector.detach(), shapes)
 
 
 def _flat(values: list[Tensor]) -> Tensor:
