@@ -6,8 +6,10 @@ evidence looks (report).
 
 from sharewise.study.compare import compare
 from sharewise.study.comparison import Comparison
+from sharewise.study.judged import judged_by
 from sharewise.study.progress import RichStudyProgress, StudyProgress
 from sharewise.study.statistics import Difference, Sample, compare_samples, contributions, holm
+from sharewise.study.task_weights import TaskWeightOptions, TaskWeights, tune_task_weights
 
 __all__ = [
     "Comparison",
@@ -15,8 +17,12 @@ __all__ = [
     "RichStudyProgress",
     "Sample",
     "StudyProgress",
+    "TaskWeightOptions",
+    "TaskWeights",
     "compare",
     "compare_samples",
     "contributions",
     "holm",
+    "judged_by",
+    "tune_task_weights",
 ]
