@@ -82,7 +82,7 @@ def train(
     parts = omniglot.sources(split, recipe.size, recipe.within, rotations=False, seed=seed, held_out=held_out)
     source = Augmented(parts["train"], recipe.distortion)
     spec = Spec(source.inputs, source.kind, 20, len(source.names))
-    learner = make_learner("protonet", spec, seed=seed, net=recipe.net, exchange=True)
+    learner = make_learner("protonet", spec, seed=seed, net=recipe.net, exchange=True, scaled=True)
     folder = None
     if cache is not None:
         folder = cache / f"{split}-{recipe.options.iterations}-{held_out}-{seed}"

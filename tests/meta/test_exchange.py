@@ -75,3 +75,15 @@ def test_uneven_classes_are_refused() -> None:
     uneven = replace(drawn, query=drawn.query.first(4))
     with pytest.raises(DataError, match="exchange"):
         learner(True).judge(uneven)
+
+
+def test_a_scale_multiplies_the_outputs_and_is_learned() -> None:
+    drawn, _ = episodes(1, 3)
+    plain = learner(False)
+    scaled = make_learner("protonet", SPEC, net=NetOptions(hidden=(8, 8)), scaled=True)
+    found, expected = (own.adapt(drawn.support)(drawn.query.inputs).outputs for own in (scaled, plain))
+    assert torch.allclose(found, expected / 8**0.5, atol=1e-5)
+    scaled.judge(drawn).surrogate.mean().backward()
+    gradient = dict(scaled.named_parameters())["sharpness"].grad
+    assert gradient is not None
+    assert float(gradient.abs()) > 0

@@ -26,23 +26,38 @@ class ProtoNet(FeatureLearner[Tensor]):
             are asked. The expected loss is the same, for any of these is an episode as good as the one drawn;
             its gradient is less noisy, at no further forward pass. An addition to the paper, in the spirit of
             Laenen & Bertinetto (2021), who compare all pairs of a batch.
+        scaled: distances are multiplied by a number that is learned, from 1 / √size on (as in Oreshkin,
+            Rodríguez & Lacoste 2018): sums over many features are so far apart at first that the softmax is
+            all but hard. The paper has none.
     """
 
     kinds: ClassVar[frozenset[str]] = frozenset({"multiclass", "binary"})
     any_ways = True
 
     def __init__(
-        self, spec: Spec, *, seed: int = 0, net: NetOptions | Net = NetOptions(), exchange: bool = False
+        self,
+        spec: Spec,
+        *,
+        seed: int = 0,
+        net: NetOptions | Net = NetOptions(),
+        exchange: bool = False,
+        scaled: bool = False,
     ) -> None:
         super().__init__(spec, seed=seed, net=net)
         self.exchange = exchange
+        #: Logarithm of what distances are multiplied by.
+        self.sharpness = torch.nn.Parameter(torch.tensor(self.size).log() / -2) if scaled else None
 
     def read(self, known: Tensor, support: Shots) -> Tensor:
         """Return the prototypes ``[tasks, ways, size]``."""
         return prototypes(known, support, count_ways(support))
 
     def answer(self, asked: Tensor, learned: Tensor) -> Forecast:
-        return Forecast(as_outputs(-squared_distances(asked, learned), self.spec.kind.categorical))
+        return Forecast(as_outputs(-self._distances(asked, learned), self.spec.kind.categorical))
+
+    def _distances(self, x: Tensor, y: Tensor) -> Tensor:
+        found = squared_distances(x, y)
+        return found if self.sharpness is None else found * self.sharpness.exp()
 
     def judge(self, episodes: Episodes) -> Judged:
         if not self.exchange:
@@ -51,7 +66,7 @@ class ProtoNet(FeatureLearner[Tensor]):
         tasks, ways, each, _ = rows.shape
         centres = group_means(rows, episodes.support.rows // ways)
         groups = centres.shape[1]
-        distances = squared_distances(rows.flatten(1, 2), centres.flatten(1, 2))
+        distances = self._distances(rows.flatten(1, 2), centres.flatten(1, 2))
         apart = torch.unflatten(distances, 2, (groups, ways)).transpose(1, 2)
         outputs = as_outputs(-apart, self.spec.kind.categorical).flatten(1, 2)
         labels = torch.arange(ways, device=rows.device).repeat_interleave(each).repeat(groups)
