@@ -22,6 +22,13 @@ from torch import Tensor
 
 from sharewise.balance.engines.graph import Use
 
+#: Blocks of a triangular root: two leave out a quarter of a square's work; more are smaller than pays.
+BLOCKS = 2
+#: Rows from which a root is worth its trouble.
+LEAST = 64
+#: Added to a kernel's diagonal, as a share of its mean: far above float64's rounding, far below float32's.
+JITTER = 1e-10
+
 
 @dataclass(frozen=True)
 class Factors:
@@ -51,8 +58,25 @@ class Factors:
         if built <= ghost:
             jacobian = _products(self.inputs.transpose(-1, -2), self.outputs).flatten(1)
             return self.scale**2 * (jacobian @ jacobian.T)
+        # A root costs more than the kernel: many tasks have to use it.
+        root = _root(self.inputs) if rows >= LEAST and tasks * out >= 16 * (into + rows) else None
+        return self.scale**2 * (self._by_kernel() if root is None else self._by_root(root))
+
+    def _by_kernel(self) -> Float[Tensor, "tasks tasks"]:
+        """Return <K gₛ, gₜ> with K = A Aᵀ."""
         kernel = self.inputs @ self.inputs.transpose(-1, -2)
-        return self.scale**2 * ((kernel @ self.outputs).flatten(1) @ self.outputs.flatten(1).T)
+        return (kernel @ self.outputs).flatten(1) @ self.outputs.flatten(1).T
+
+    def _by_root(self, root: Float[Tensor, "*stack rows rows"]) -> Float[Tensor, "tasks tasks"]:
+        """Return <Lᵀ gₛ, Lᵀ gₜ> with K = L Lᵀ, by blocks of L: those above its diagonal are 0."""
+        rows, tasks = root.shape[-1], len(self.outputs)
+        total = self.outputs.new_zeros(tasks, tasks)
+        for i in range(BLOCKS):
+            start, stop = rows * i // BLOCKS, rows * (i + 1) // BLOCKS
+            block = root[..., start:, start:stop].transpose(-1, -2)
+            part = (block @ self.outputs[..., start:, :]).flatten(1)
+            total.addmm_(part, part.T)
+        return total
 
 
 @dataclass(frozen=True)
@@ -87,6 +111,16 @@ class Rows:
 Found = Factors | Rows
 #: From the gradients of an operation's output, ``[tasks, *output]``, to those of the parameter.
 Ghost = Callable[[Tensor], Found]
+
+
+def _root(inputs: Float[Tensor, "*stack rows in"]) -> Float[Tensor, "*stack rows rows"] | None:
+    """Return the lower triangular L with L Lᵀ = A Aᵀ, or None where there is none."""
+    wide = inputs.double()
+    kernel = wide @ wide.transpose(-1, -2)
+    diagonal = kernel.diagonal(dim1=-2, dim2=-1)
+    diagonal += JITTER * diagonal.mean(-1, keepdim=True)
+    lower, info = torch.linalg.cholesky_ex(kernel)
+    return None if bool(info.any()) else lower.to(inputs.dtype)
 
 
 def _products(matrix: Tensor, outputs: Tensor) -> Tensor:
