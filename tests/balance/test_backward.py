@@ -289,7 +289,7 @@ def test_every_method_trains(name: str) -> None:
     whole, losses = model("linear")
     engine = "exact" if name == "excess_mtl" else "ghost"
     method = make_balancer(TASKS, name, engine)
-    # What these two go down is a sum of logarithms, steep where a loss is near 0; the losses' own sum need not
+    # These two go down a sum of logarithms, steep where a loss is near 0; the losses' own sum need not
     # fall with it.
     logarithms = name in ("log", "geometric_mean")
     optimizer = torch.optim.SGD(whole.parameters(), lr=0.002 if logarithms else 0.02)
