@@ -97,7 +97,7 @@ def train(
 
 def held_out_error(learner: Learner, valid: EpisodeSource, episodes: int) -> dict[str, float]:
     """Return the error in percent within alphabets held out, by one view and by eight."""
-    one_query = Condition(shots=1, queries=1, ways=20)
+    one_query = Condition(shots=1, queries=1, ways=min(20, len(valid.names)))
     return {
         name: 100 * (1 - float(evaluate_learner(asked, valid, one_query, episodes=episodes).metric.mean()))
         for name, asked in (("one_view", learner), ("eight_views", Views(learner)))

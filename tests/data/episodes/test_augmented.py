@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
 
 from sharewise.data.episodes import Augmented, Condition, Distortion, LabelledExamples, Sinusoids
-from sharewise.data.episodes.distort import SYMMETRIES, warp
+from sharewise.data.episodes.distort import STILL, SYMMETRIES, warp
 from sharewise.errors import ConfigError
 from sharewise.streams import stream
 from sharewise.tasks import InputSpec
-
-STILL = Distortion(turn=0, shear=0, stretch=0, shift=0)
 
 
 def examples(side: int = 8, wide: int = 8) -> LabelledExamples:
@@ -58,8 +58,7 @@ def test_symmetries_are_the_eight_of_the_square() -> None:
 
 
 def test_a_task_is_turned_as_a_whole() -> None:
-    still = Distortion(turn=0, shear=0, stretch=0, shift=0, symmetries=8)
-    found, plain = draw(Augmented(examples(), still)), draw(examples())
+    found, plain = draw(Augmented(examples(), replace(STILL, symmetries=8))), draw(examples())
     chosen = []
     for task, before in zip(found, plain, strict=True):
         gaps = [float((task - turned).abs().max()) for turned in every_symmetry(before)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sharewise.data.episodes import EpisodeSet, catalog
+from sharewise.data.episodes import Augmented, EpisodeSet, catalog
 from sharewise.errors import ConfigError, DataError
 from sharewise.meta import Spec
 from sharewise.streams import stream
@@ -71,6 +71,18 @@ def test_omniglot_without_rotations() -> None:
     assert entry.train.drawn_classes + entry.valid.drawn_classes == 964
 
 
+def test_omniglot_distorts_what_is_trained_on_alone() -> None:
+    plain, own = (
+        load_or_skip("omniglot", split="background", size=8, rotations=False, distort=distort, symmetries=8)
+        for distort in (False, True)
+    )
+    for entry in (plain, own):
+        assert isinstance(entry.train, Augmented)
+        assert not isinstance(entry.valid, Augmented)
+        assert entry.train.distortion.symmetries == 8
+    assert plain.train.digest() != own.train.digest()
+
+
 def test_what_a_learner_has_to_know() -> None:
     waves = catalog.load("sinusoid")
     spec = Spec.of(waves.train, waves.condition)
@@ -113,6 +125,7 @@ def test_films_are_inputs_if_asked_for() -> None:
         ("omniglot", {"seed": True}, "Use a whole number"),
         ("omniglot", {"split": "vinyal"}, "no split 'vinyal'"),
         ("omniglot", {"size": 200}, "200 pixels"),
+        ("omniglot", {"size": 2, "symmetries": 3}, "Use 1, 4 or 8"),
         ("sinusoid", {"noise": -1.0}, "noise of the sinusoids"),
         ("flights-by-destination", {"label": "late"}, "no task 'late'"),
         ("movielens-by-user", {"label": "love"}, "no task 'love'"),

@@ -88,3 +88,7 @@ def warp(
     """Return images under affine maps, each place bilinear from where it came from, 0 from outside."""
     grid = F.affine_grid(maps.to(images), list(images.shape), align_corners=False)
     return F.grid_sample(images, grid, align_corners=False)
+
+
+#: No distortion at all.
+STILL = Distortion(turn=0.0, shear=0.0, stretch=0.0, shift=0.0)
