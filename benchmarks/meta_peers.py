@@ -1,0 +1,139 @@
+"""What meta_speed.py compares with: learn2learn's MAML, and plain loops as they are written without a library.
+
+learn2learn 0.2.0 (2023, its last) does not install on Python 3.11: its C files are of an older Python. Its
+MAML is plain Python, so it is run as published from an unpacked source distribution, if one is there:
+
+    pip download learn2learn==0.2.0 --no-deps --no-binary :all: --no-build-isolation   # or by hand from PyPI
+    tar xzf learn2learn-0.2.0.tar.gz
+    python benchmarks/meta_speed.py --learn2learn learn2learn-0.2.0
+
+Without one the peer is `CloneMAML`: the same algorithm written from the paper and from learn2learn's
+documentation. A task at a time a clone of the module is made, differentiable in the original's parameters,
+and the clone's parameters are replaced by those after a gradient step.
+"""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import sys
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+
+class CloneMAML(nn.Module):
+    """MAML by cloning: ``learner = maml.clone(); learner.adapt(loss)``, then the query loss's `backward`."""
+
+    def __init__(self, module: nn.Module, lr: float) -> None:
+        super().__init__()
+        self.module, self.lr = module, lr
+
+    def forward(self, x: Tensor) -> Any:
+        return self.module(x)
+
+    def clone(self) -> CloneMAML:
+        """Return a copy whose parameters are functions of this one's."""
+        return CloneMAML(_clone(self.module), self.lr)
+
+    def adapt(self, loss: Tensor) -> None:
+        """Take a gradient step."""
+        places = [(part, name) for part in self.module.modules() for name in part._parameters]
+        values = [part._parameters[name] for part, name in places]
+        found = torch.autograd.grad(loss, values, create_graph=True)
+        for (part, name), value, gradient in zip(places, values, found, strict=True):
+            part._parameters[name] = value - self.lr * gradient
+
+
+def _clone(module: nn.Module) -> nn.Module:
+    made = copy.copy(module)
+    made._parameters = {name: value.clone() for name, value in module._parameters.items()}
+    made._buffers = {name: None if b is None else b.clone() for name, b in module._buffers.items()}
+    made._modules = {name: _clone(part) for name, part in module._modules.items()}
+    return made
+
+
+def load_maml(folder: str | None) -> tuple[str, Callable[..., Any]]:
+    """Return the peer's name and its MAML."""
+    if folder is None:
+        return "clone-and-update loop written from the paper", CloneMAML
+    # The package's own __init__ imports gym, torchvision and its C extensions; the algorithm needs none.
+    for name in ("learn2learn", "learn2learn.algorithms"):
+        package = types.ModuleType(name)
+        package.__path__ = [str(Path(folder, *name.split(".")))]
+        sys.modules[name] = package
+    return "learn2learn 0.2.0, as published", importlib.import_module("learn2learn.algorithms.maml").MAML
+
+
+def mlp() -> nn.Module:
+    """Return the sinusoid's network, 1-40-40-1."""
+    return nn.Sequential(
+        nn.Linear(1, 40), nn.ReLU(), nn.Linear(40, 40), nn.ReLU(), nn.Linear(40, 1), nn.Flatten(0)
+    )
+
+
+def conv4(out: int | None) -> nn.Module:
+    """Return four blocks of 64 channels for 28 x 28 images, with a linear head if asked for."""
+    layers: list[nn.Module] = []
+    for into in (1, 64, 64, 64):
+        layers += [nn.Conv2d(into, 64, 3, padding=1, bias=False), nn.BatchNorm2d(64), nn.ReLU()]
+        layers += [nn.MaxPool2d(2)]
+    layers.append(nn.Flatten())
+    return nn.Sequential(*layers, *([] if out is None else [nn.Linear(64, out)]))
+
+
+def maml_loss(
+    maml: Any, loss: Callable[[Tensor, Tensor], Tensor], steps: int, tasks: list[tuple[Tensor, ...]]
+) -> Tensor:
+    """Return the mean query loss of some tasks (x, y, query x, query y) after the inner steps."""
+    total = torch.zeros(())
+    for x, y, query_x, query_y in tasks:
+        learner = maml.clone()
+        for _ in range(steps):
+            learner.adapt(loss(learner(x), y))
+        total = total + loss(learner(query_x), query_y)
+    return total / len(tasks)
+
+
+def prototype_loss(net: nn.Module, x: Tensor, query_x: Tensor, query_y: Tensor, ways: int) -> Tensor:
+    """Return a prototypical network's loss on one episode; the support's rows lie class by class."""
+    features = net(torch.cat([x, query_x]))
+    centres = features[: len(x)].reshape(ways, -1, features.shape[1]).mean(1)
+    return nn.functional.cross_entropy(-torch.cdist(features[len(x) :], centres).square(), query_y)
+
+
+class EpisodeDataset(Dataset[tuple[Tensor, ...]]):
+    """An episode an item, as few-shot code writes it: classes, then drawings of each, then stacked."""
+
+    def __init__(self, images: Tensor, ways: int, shots: int, queries: int) -> None:
+        self.images, self.ways, self.shots, self.queries = images, ways, shots, queries
+
+    def __len__(self) -> int:
+        return 1 << 30
+
+    def __getitem__(self, number: int) -> tuple[Tensor, ...]:
+        support, query = [], []
+        for place in torch.randperm(len(self.images))[: self.ways].tolist():
+            own = self.images[place][torch.randperm(self.images.shape[1])[: self.shots + self.queries]]
+            support.append(own[: self.shots])
+            query.append(own[self.shots :])
+        labels = torch.arange(self.ways)
+        return (
+            torch.cat(support),
+            labels.repeat_interleave(self.shots),
+            torch.cat(query),
+            labels.repeat_interleave(self.queries),
+        )
+
+
+def loader(
+    images: Tensor, ways: int, shots: int, queries: int, batch: int, workers: int
+) -> DataLoader[tuple[Tensor, ...]]:
+    """Return batches of episodes without end."""
+    dataset = EpisodeDataset(images, ways, shots, queries)
+    return DataLoader(dataset, batch_size=batch, num_workers=workers)
