@@ -14,6 +14,8 @@ import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from types import FunctionType
 from typing import Any
 
 import torch
@@ -30,6 +32,8 @@ from sharewise.meta.learner import Learner
 STRATEGIES = ("auto", "whole", "loop", "chunks", "workers", "compiled")
 #: Iterations from which compiling (some 10 to 60 seconds) is worth its time.
 WORTH_COMPILING = 5_000
+#: Kinds of batches that are compiled for.
+MOST_COMPILED = 4
 Note = Callable[[str], None]
 
 
@@ -125,53 +129,82 @@ class Workers(Strategy):
 
 
 class Compiled(Strategy):
-    """The whole meta-gradient as one compiled function: inner and outer derivative are traced together."""
+    """The whole meta-gradient as one compiled function: inner and outer derivative are traced together.
 
-    def __init__(self, learner: Learner, note: Note = lambda text: None) -> None:
+    There is a function for each kind of batch (shapes, masks, ways), up to `MOST_COMPILED`; batches of yet
+    other kinds are computed without.
+    """
+
+    def __init__(
+        self, learner: Learner, note: Note = lambda text: None, backend: str | Callable[..., Any] = "inductor"
+    ) -> None:
         super().__init__(learner)
-        self._note = note
+        self._note, self._backend = note, backend
         self._ordinary, self._judge = Whole(learner), _Judge(learner)
         self._parameters = dict(learner.named_parameters())
         self._buffers = dict(learner.named_buffers())
-        self._failed = False
-        self._compiled = torch.compile(
-            grad_and_value(self._total, has_aux=True),
-            dynamic=False,
-            fullgraph=True,
-            # The learner does not change while it trains: looking at each call whether it has, costs a fifth.
-            options={
-                "guard_filter_fn": torch.compiler.keep_tensor_guards_unsafe,
-                "cpp_wrapper": not _gpu(learner),
-            },
-        )
-        self._seen = False
+        self._compiled: dict[tuple[Any, ...], Callable[..., Any]] = {}
+        self._most = MOST_COMPILED
 
     def backward(self, episodes: Episodes) -> Tensor:
-        if self._failed:
+        kind = _kind(episodes)
+        if kind not in self._compiled and len(self._compiled) >= self._most:
             return self._ordinary.backward(episodes)
-        if not self._seen:
-            self._note("Compiling the meta-gradient, once; this takes 10 to 60 seconds.")
-        parameters = {name: value.detach() for name, value in self._parameters.items()}
         try:
-            gradient, (_, losses) = self._compiled(parameters, self._buffers, episodes)
+            gradient, (_, losses) = self._function(kind)(
+                {name: value.detach() for name, value in self._parameters.items()}, self._buffers, episodes
+            )
         except Exception as error:  # the compiler's errors are of many types; without it all is as right
-            if self._seen:
-                raise
-            self._failed = True
+            self._compiled, self._most = {}, 0
             self._note(f"Compiling did not work ({type(error).__name__}); going on without it.")
             return self._ordinary.backward(episodes)
-        self._seen = True
+        self._add(gradient)
+        return losses  # type: ignore[no-any-return]
+
+    def _function(self, kind: tuple[Any, ...]) -> Callable[..., Any]:
+        if kind not in self._compiled:
+            self._note("Compiling the meta-gradient; this takes 10 to 60 seconds.")
+            # The compiler keeps what it made by code object. It is told not to look whether anything but the
+            # tensors has changed (the learner does not while it trains, and looking costs a fifth of a step):
+            # so other learners and other kinds of batch need code of their own.
+            code = _gradient.__code__.replace()
+            own = FunctionType(code, _gradient.__globals__, "meta_gradient")
+            options: dict[str, Any] = {"guard_filter_fn": torch.compiler.keep_tensor_guards_unsafe}
+            if self._backend == "inductor":
+                options["cpp_wrapper"] = not _gpu(self.learner)
+            compiled = torch.compile(
+                own, dynamic=False, fullgraph=True, backend=self._backend, options=options
+            )
+            self._compiled[kind] = partial(compiled, self._judge)
+        return self._compiled[kind]
+
+    def _add(self, gradient: dict[str, Tensor]) -> None:
         have = [value.grad for value in self._parameters.values() if value.grad is not None]
         if len(have) == len(self._parameters):
             torch._foreach_add_(have, [gradient[name] for name in self._parameters])
-        else:
-            for name, value in self._parameters.items():
-                value.grad = gradient[name] if value.grad is None else value.grad + gradient[name]
-        return losses  # type: ignore[no-any-return]
+            return
+        for name, value in self._parameters.items():
+            value.grad = gradient[name] if value.grad is None else value.grad + gradient[name]
 
-    def _total(self, parameters: dict[str, Tensor], buffers: dict[str, Tensor], episodes: Episodes) -> Any:
-        judged = functional_call(self._judge, _under("learner", parameters, buffers), (episodes,))
+
+def _gradient(
+    judge: torch.nn.Module, parameters: dict[str, Tensor], buffers: dict[str, Tensor], episodes: Episodes
+) -> Any:
+    def total(point: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        judged = functional_call(judge, _under("learner", point, buffers), (episodes,))
         return judged.surrogate.mean(), judged.losses.detach()
+
+    return grad_and_value(total, has_aux=True)(parameters)
+
+
+def _kind(episodes: Episodes) -> tuple[Any, ...]:
+    """Return what a compiled function is made for."""
+    parts = [
+        *[(key, value.shape, value.dtype) for key, value in sorted(episodes.support.inputs.items())],
+        *[(key, value.shape, value.dtype) for key, value in sorted(episodes.query.inputs.items())],
+    ]
+    masks = episodes.support.mask is None, episodes.query.mask is None
+    return (*parts, *masks, episodes.ways, episodes.classes is None)
 
 
 class _Judge(torch.nn.Module):
