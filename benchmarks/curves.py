@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 WIDTH, HEIGHT, MARGIN, GAP = 260, 200, 46, 24
-COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44")
+COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377")
 STYLE = "font-family:sans-serif;font-size:11px"
 
 

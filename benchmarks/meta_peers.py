@@ -1,4 +1,4 @@
-"""What meta_speed.py compares with: learn2learn's MAML, and plain loops as they are written without a library.
+"""What meta_speed.py compares with: learn2learn's MAML, and plain loops written without a library.
 
 learn2learn 0.2.0 (2023, its last) does not install on Python 3.11: its C files are of an older Python. Its
 MAML is plain Python, so it is run as published from an unpacked source distribution, if one is there:

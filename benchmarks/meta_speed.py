@@ -36,22 +36,21 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
+import meta_peers as peers
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 import common
-import meta_peers as peers
 from sharewise.data.episodes import Condition, Episodes, LabelledExamples, Shots
 from sharewise.data.episodes.functions import Sinusoids
 from sharewise.meta import Learner, NetOptions, Spec, make_learner
 from sharewise.meta.strategy import make_strategy, tune_allocator
-from sharewise.streams import stream
 from sharewise.tasks import InputSpec
+from sharewise.train.flat import flatten_parameters
 from sharewise.train.meta import fit_learner
 from sharewise.train.meta_evaluate import evaluate_learner
 from sharewise.train.meta_options import MetaOptions
-from sharewise.train.flat import flatten_parameters
 
 PARTS = ("sinusoid", "run", "conv4", "protonet", "sampling")
 SHAPES = ((5, 1), (5, 5), (20, 1), (20, 5))

@@ -142,7 +142,8 @@ class _Loop:
         strategy = make_strategy(
             options.strategy,
             self.learner,
-            iterations=options.iterations - cursor.step,
+            # Episodes of many sizes would have to be compiled for each.
+            iterations=options.iterations - cursor.step if self.condition.fixed else 0,
             cores=usable_cores(),
             tasks=options.tasks_per_batch,
             note=self.progress.note,
