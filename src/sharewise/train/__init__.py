@@ -7,6 +7,9 @@ Not here: what a network looks like (nn), where rows come from (data), comparing
 from sharewise.train.constant import Constant, fit_constant
 from sharewise.train.evaluate import Evaluation, TaskResult, evaluate, score_of
 from sharewise.train.fit import fit
+from sharewise.train.meta import MetaResult, fit_learner
+from sharewise.train.meta_evaluate import EpisodeScores, evaluate_learner
+from sharewise.train.meta_options import MetaOptions
 from sharewise.train.objective import Objective
 from sharewise.train.options import TrainOptions
 from sharewise.train.predict import predict, split_by_task, to_predictions
@@ -16,8 +19,11 @@ from sharewise.train.run import Run
 
 __all__ = [
     "Constant",
+    "EpisodeScores",
     "Evaluation",
     "FitResult",
+    "MetaOptions",
+    "MetaResult",
     "Objective",
     "Progress",
     "RichProgress",
@@ -27,8 +33,10 @@ __all__ = [
     "Together",
     "TrainOptions",
     "evaluate",
+    "evaluate_learner",
     "fit",
     "fit_constant",
+    "fit_learner",
     "predict",
     "score_of",
     "split_by_task",
