@@ -15,8 +15,8 @@ from torch import Tensor
 
 from sharewise.data.episodes import Episodes, Shots
 from sharewise.meta.learner import Forecast, Inputs, Judged, Learner, Predictor, Spec
-from sharewise.meta.nets import InputReader, NetOptions, make_net
-from sharewise.meta.nets.net import Net
+from sharewise.meta.nets import InputReader, NetOptions, make_net, options_of_net
+from sharewise.meta.nets.net import Net, refuse_padding
 from sharewise.nn.initial import Initial
 
 #: What `read` returns.
@@ -34,7 +34,7 @@ class FeatureLearner(Learner, Generic[Learned]):
 
     def __init__(self, spec: Spec, *, seed: int = 0, net: NetOptions | Net = NetOptions()) -> None:
         super().__init__(spec)
-        options = net if isinstance(net, NetOptions) else NetOptions()
+        options = options_of_net(net)
         self.reader = InputReader(spec.inputs, options.parts(), Initial(seed, ("reader",)))
         self.net = (
             net
@@ -65,12 +65,14 @@ class FeatureLearner(Learner, Generic[Learned]):
         """Predict for the features of query rows."""
 
     def adapt(self, support: Shots, steps: int | None = None) -> Predictor:
-        if self.net.by_support:  # query rows are normalised by statistics of the support rows
+        refuse_padding(self.net, support)
+        if self.net.by_support or self.net.transductive:  # normalised by statistics of both, or the support's
             return lambda inputs: self._together(support, inputs)
         learned = self.read(self.features(support.inputs), support)
         return lambda inputs: self.answer(self.features(inputs), learned)
 
     def judge(self, episodes: Episodes) -> Judged:
+        refuse_padding(self.net, episodes.support)
         # One forward pass for both: faster, and batch statistics are of both, as in the published code.
         losses = self.losses(self._together(episodes.support, episodes.query.inputs), episodes.query)
         return Judged(losses, losses)

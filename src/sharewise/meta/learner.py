@@ -100,6 +100,13 @@ class Learner(nn.Module, ABC):
                 f"The learner {type(self).__name__} cannot learn labels of kind '{spec.kind.name}'.",
                 f"Choose another learner, or one of the kinds {', '.join(sorted(self.kinds))}.",
             )
+        if spec.kind.categorical and spec.ways < 2 and not self.any_ways:
+            raise ConfigError(
+                f"The learner {type(self).__name__} was asked for {spec.ways} ways.",
+                "A task of classification has at least 2 classes: say how many.",
+            )
+        if not (spec.inputs.image or spec.inputs.bins or spec.inputs.cardinalities):
+            raise ConfigError("A row of inputs is empty.", "Give an image, or at least one column.")
         self.spec = spec
 
     @property
@@ -124,7 +131,7 @@ class Learner(nn.Module, ABC):
 
     def losses(self, forecast: Forecast, query: Shots) -> Float[Tensor, " tasks"]:
         """Return the mean negative log likelihood of every task's query rows."""
-        return (self.row_losses(forecast, query.targets) * query.weights).sum(1)
+        return (self.row_losses(forecast, query.known) * query.weights).sum(1)
 
     def row_losses(
         self, forecast: Forecast, targets: Float[Tensor, "tasks rows"]
@@ -145,26 +152,31 @@ class Learner(nn.Module, ABC):
 
 def check_support(spec: Spec, support: Shots, ways: int, any_ways: bool = False) -> None:
     """Raise DataError if a support set is empty, not finite, or of other classes than the learner's."""
-    if not support.rows or not len(support):
-        raise DataError("A support set is empty.", "Give at least one example of every task.")
-    if support.mask is not None and not bool(support.mask.any(1).all()):
+    if not support.rows or not len(support) or (support.mask is not None and not support.mask.any(1).all()):
         raise DataError("A support set is empty.", "Give at least one example of every task.")
     for key, value in support.inputs.items():
         if value.is_floating_point() and not bool(value.isfinite().all()):
             raise DataError(f"The support set's inputs '{key}' are not all finite.", "Mend these values.")
-    if not bool(support.targets.isfinite().all()):
+    targets = support.targets if support.mask is None else support.targets[support.mask]
+    if not bool(targets.isfinite().all()):
         raise DataError("The support set's targets are not all finite.", "Leave such examples out.")
-    if spec.kind.categorical:
-        most = int(support.targets.max()) + 1 if support.targets.numel() else 0
-        if (ways or most) > spec.ways and not any_ways:
-            raise DataError(
-                f"A task has {ways or most} classes, but the learner was made for {spec.ways}.",
-                "Give tasks of as many classes as it was trained on, or use a metric learner.",
-            )
+    if not spec.kind.categorical:
+        problem = spec.kind.problem(targets.detach().double().flatten().cpu().numpy())
+        if problem is not None:
+            raise DataError(f"A target of the support set {problem}.", "Mend the targets.")
+        return
+    if bool(((targets < 0) | (targets != targets.floor())).any()):
+        raise DataError("A class in the support set is no whole number from 0 on.", "Number the classes.")
+    found = max(ways, int(targets.max()) + 1)
+    if found > spec.ways and not any_ways:
+        raise DataError(
+            f"A task has {found} classes, but the learner was made for {spec.ways}.",
+            "Give tasks of as many classes as it was trained on, or use a metric learner.",
+        )
 
 
 def one_hot(spec: Spec, targets: Tensor, ways: int | None = None) -> Tensor:
     """Return targets as numbers to regress on: one-hot classes ``[..., ways]``, or ``[..., 1]``."""
     if not spec.kind.categorical:
         return targets.unsqueeze(-1)
-    return torch.nn.functional.one_hot(targets.long(), ways or spec.ways).to(torch.float32)
+    return torch.nn.functional.one_hot(targets.long(), ways or spec.ways).to(targets.dtype)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from typing import Any
 
 from sharewise.errors import ConfigError, nearest
@@ -13,6 +14,7 @@ from sharewise.meta.gradient import ANIL, CAVIA, IMAML, MAML, GradientLearner, M
 from sharewise.meta.learner import Learner, Spec
 from sharewise.meta.metric import Matching, ProtoNet
 from sharewise.meta.nets import NetOptions
+from sharewise.meta.nets.net import Net
 
 LEARNERS: dict[str, type[Learner]] = {
     "maml": MAML,
@@ -41,7 +43,7 @@ COMMON = ("spec", "seed", "net")
 
 
 def make_learner(
-    name: str, spec: Spec, *, seed: int = 0, net: NetOptions = NetOptions(), **options: Any
+    name: str, spec: Spec, *, seed: int = 0, net: NetOptions | Net = NetOptions(), **options: Any
 ) -> Learner:
     """Return the learner of that name.
 
@@ -49,7 +51,7 @@ def make_learner(
         name: of `LEARNERS`.
         spec: the episodes that it will see.
         seed: of its initial weights.
-        net: what its network is made of.
+        net: what its network is made of, or a network of one's own (`OwnNet`).
         options: arguments of its own.
 
     Raises:
@@ -59,16 +61,27 @@ def make_learner(
     if name not in LEARNERS:
         raise ConfigError(f"Learner '{name}' is unknown.", nearest(name, tuple(LEARNERS)))
     known = options_of(name)
-    for option in options:
+    for option, value in options.items():
         if option not in known:
             hint = nearest(option, tuple(known)) if known else "It takes none."
             raise ConfigError(f"Learner '{name}' takes no '{option}'.", hint)
-    try:
-        return LEARNERS[name](spec, seed=seed, net=net, **options)  # type: ignore[call-arg]
-    except TypeError as error:
-        raise ConfigError(
-            f"Learner '{name}' has an option of the wrong type: {error}.", "Mend it."
-        ) from error
+        expected = _expected(known[option], value)
+        if expected:
+            raise ConfigError(f"Learner '{name}' has {option} = {value!r}.", f"Use {expected}.")
+    return LEARNERS[name](spec, seed=seed, net=net, **options)  # type: ignore[call-arg]
+
+
+def _expected(default: Any, value: Any) -> str:
+    """Return what an option should be, by its default; "" if the value is that."""
+    truth = isinstance(value, bool)
+    if isinstance(default, bool):
+        return "" if truth else "true or false"
+    if isinstance(default, int):
+        return "" if isinstance(value, int) and not truth else "a whole number"
+    if isinstance(default, float):
+        right = isinstance(value, (int, float)) and not truth and math.isfinite(value)
+        return "" if right else "a finite number"
+    return ""
 
 
 def options_of(name: str) -> dict[str, Any]:

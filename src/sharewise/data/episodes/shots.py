@@ -62,6 +62,26 @@ class Shots:
         present = self.mask.to(self.targets.dtype)
         return present / present.sum(1, keepdim=True).clamp(min=1.0)
 
+    @property
+    def known(self) -> Float[Tensor, "tasks rows"]:
+        """The targets, 0 where there is no row: what stands there may be anything."""
+        return self.targets if self.mask is None else self.targets.masked_fill(~self.mask, 0.0)
+
+    def beside(self, other: Shots) -> Shots:
+        """Return the rows of both, these first."""
+        mask = None
+        if self.mask is not None or other.mask is not None:
+            masks = [
+                torch.ones_like(part.targets, dtype=torch.bool) if part.mask is None else part.mask
+                for part in (self, other)
+            ]
+            mask = torch.cat(masks, 1)
+        return Shots(
+            {key: torch.cat([value, other.inputs[key]], 1) for key, value in self.inputs.items()},
+            torch.cat([self.targets, other.targets], 1),
+            mask,
+        )
+
     def take(self, tasks: slice | Int[Tensor, " picked"]) -> Shots:
         """Return some of the tasks."""
         return Shots(

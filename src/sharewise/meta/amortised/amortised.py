@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sharewise.data.episodes import Shots
+from sharewise.errors import ConfigError
 from sharewise.meta.features import FeatureLearner, Learned
 from sharewise.meta.learner import Forecast, Spec, one_hot
 from sharewise.meta.nets import NetOptions
@@ -39,8 +40,14 @@ class Amortised(FeatureLearner[Learned], Generic[Learned]):
         width: int = 128,
         floor: float = 0.1,
     ) -> None:
+        if width < 1 or not 0 < floor < 1:
+            raise ConfigError(
+                f"The learner has width = {width} and floor = {floor}.",
+                "Use a width of at least 1, and a least deviation between 0 and 1.",
+            )
         super().__init__(spec, seed=seed, net=net)
-        if len(self.reader.shape) == 1:  # columns need no features of their own before they are read
+        # Columns need no features of their own before they are read.
+        if isinstance(net, NetOptions) and len(self.reader.shape) == 1:
             self.net = _Plain(self.reader.shape[0])
         self.width, self.floor = width, floor
         self.gaussian = spec.kind.name == "regression"
@@ -57,7 +64,7 @@ class Amortised(FeatureLearner[Learned], Generic[Learned]):
 
     def labels_of(self, support: Shots) -> Tensor:
         """Return the labels as inputs ``[tasks, rows, label_size]``."""
-        return one_hot(self.spec, support.targets)
+        return one_hot(self.spec, support.known)
 
     def forecast(self, outputs: Tensor) -> Forecast:
         """Return a network's outputs ``[tasks, rows, outputs]`` as a forecast."""

@@ -14,7 +14,7 @@ from sharewise.meta.gradient.descent import GradientLearner
 from sharewise.meta.learner import Forecast, Inputs, Judged, Learner, Predictor, Spec
 from sharewise.meta.metric.prototypes import as_outputs, count_ways, prototypes, squared_distances
 from sharewise.meta.nets import MLP, NetOptions, Weights
-from sharewise.meta.nets.net import Net
+from sharewise.meta.nets.net import Net, refuse_padding, require_head
 from sharewise.nn.initial import Initial
 
 
@@ -45,24 +45,25 @@ class Pooled(GradientLearner):
         super().__init__(spec, seed=seed, net=net, steps=steps, rate=rate, second_order=False, **options)
         self.classifier: MLP | None = None
         if spec.classes:
+            require_head(self.net)
             features = self.net.get_parameter(f"{self.net.head}weight").shape[1]
             self.classifier = MLP(features, (spec.classes,), Initial(seed, ("classes",)))
 
     def judge(self, episodes: Episodes) -> Judged:
-        if self.classifier is None or not torch.is_grad_enabled():
+        if not torch.is_grad_enabled():
             return Learner.judge(self, episodes)
+        # Support and query rows alike train the network: there is nothing to keep apart yet.
+        rows = episodes.support.beside(episodes.query)
+        refuse_padding(self.net, rows)
+        if self.classifier is None:
+            losses = self.losses(Forecast(self.run({}, self.reader(rows.inputs))), rows)
+            return Judged(losses, losses)
         if episodes.classes is None:
             raise DataError(
                 "Episodes do not tell which classes they are made of.", "Draw them from labelled examples."
             )
-        # Support and query rows alike train the classifier: there is nothing to keep apart yet.
-        losses = [
-            (self._classify(part, episodes.classes) * part.weights).sum(1)
-            for part in (episodes.support, episodes.query)
-        ]
-        rows = [part.rows for part in (episodes.support, episodes.query)]
-        mean = (losses[0] * rows[0] + losses[1] * rows[1]) / sum(rows)
-        return Judged(mean, mean)
+        losses = (self._classify(rows, episodes.classes) * rows.weights).sum(1)
+        return Judged(losses, losses)
 
     def adapt(self, support: Shots, steps: int | None = None) -> Predictor:
         if self.classifier is None:
@@ -82,9 +83,11 @@ class Pooled(GradientLearner):
     def _classify(self, part: Shots, classes: Tensor) -> Tensor:
         assert self.classifier is not None
         outputs = self.classifier(self.features(self.reader(part.inputs)))
-        return self.spec.kind.loss(outputs, classes.gather(1, part.targets.long()).to(part.targets.dtype))
+        return self.spec.kind.loss(outputs, classes.gather(1, part.known.long()).to(part.targets.dtype))
 
     def _nearest(self, support: Shots) -> Predictor:
+        refuse_padding(self.net, support)
+
         def predict(inputs: Inputs) -> Forecast:
             x = torch.cat([self.reader(support.inputs), self.reader(inputs)], 1)
             found = torch.nn.functional.normalize(self.features(x, support.rows), dim=-1)
@@ -112,13 +115,6 @@ class FineTuned(Pooled):
     def __init__(self, spec: Spec, *, steps: int = 20, rate: float = 0.003, **options: Any) -> None:
         super().__init__(spec, steps=steps, rate=rate, **options)
 
-    def judge(self, episodes: Episodes) -> Judged:
-        if self.classifier is not None or not torch.is_grad_enabled():
-            return super().judge(episodes)
-        losses = self.losses(self.predictor({}, episodes.support)(episodes.query.inputs), episodes.query)
-        return Judged(losses, losses)
-
     def adapt(self, support: Shots, steps: int | None = None) -> Predictor:
-        count = self.steps if steps is None else steps
         start = self.start(len(support))
-        return self.predictor(adam(self, start, support, count, self.rate)[-1], support)
+        return self.predictor(adam(self, start, support, self.count(steps), self.rate)[-1], support)

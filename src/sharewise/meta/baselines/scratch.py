@@ -11,6 +11,7 @@ from sharewise.data.episodes import Shots
 from sharewise.meta.gradient.descent import GradientLearner
 from sharewise.meta.learner import Spec
 from sharewise.meta.nets import Weights
+from sharewise.meta.nets.net import refuse_padding
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 
@@ -30,6 +31,7 @@ class Scratch(GradientLearner):
 
 def adam(learner: GradientLearner, start: Weights, support: Shots, steps: int, rate: float) -> list[Weights]:
     """Return [weights at the start, weights after the steps]: Adam's on every task's own support loss."""
+    refuse_padding(learner.net, support)
     fast = {name: value.detach() for name, value in start.items()}
     mean = {name: torch.zeros_like(value) for name, value in fast.items()}
     square = {name: torch.zeros_like(value) for name, value in fast.items()}

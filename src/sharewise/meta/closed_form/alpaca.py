@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sharewise.data.episodes import Shots
+from sharewise.errors import ConfigError
 from sharewise.meta.closed_form.ridge import with_one
 from sharewise.meta.features import FeatureLearner
 from sharewise.meta.learner import Forecast, Spec
@@ -25,17 +26,23 @@ class ALPaCA(FeatureLearner[tuple[Tensor, Tensor]]):
     k̄ = Λ⁻¹ (Φᵀy + Λ₀k̄₀) (equation 6); a prediction is N(k̄ᵀφ, σ²(1 + φᵀΛ⁻¹φ)) (equation 7). Prior and
     features are trained on the likelihood of the query rows (equation 13), so its intervals are calibrated as
     far as tasks are alike. Deviations: σ is learned, and φ has a constant beside it.
+
+    Args:
+        noise: σ, at first; in standardised units.
+        options: of `FeatureLearner`.
     """
 
     traceable = True
     kinds: ClassVar[frozenset[str]] = frozenset({"regression"})
 
     def __init__(self, spec: Spec, *, seed: int = 0, noise: float = 0.1, **options: Any) -> None:
+        if not noise > 0:
+            raise ConfigError(f"ALPaCA has noise = {noise}.", "Use a positive standard deviation.")
         super().__init__(spec, seed=seed, **options)
         size = self.size + 1
         self.mean = nn.Parameter(Initial(seed, ("prior",)).normal(0.1, (size,)))
         self.root = nn.Parameter(torch.eye(size))
-        self.log_variance = nn.Parameter(torch.tensor(2.0 * noise).log() * 1.0)
+        self.log_variance = nn.Parameter(2.0 * torch.tensor(float(noise)).log())
 
     @property
     def variance(self) -> Tensor:
@@ -55,9 +62,9 @@ class ALPaCA(FeatureLearner[tuple[Tensor, Tensor]]):
         self, x: Float[Tensor, "tasks rows size"], support: Shots
     ) -> tuple[Float[Tensor, "tasks size"], Float[Tensor, "tasks size size"]]:
         """Return k̄ and the Cholesky factor of Λ for every task."""
-        y = support.targets
+        y = support.known
         if support.mask is not None:
-            x, y = x * support.mask.unsqueeze(-1), y * support.mask
+            x = x * support.mask.unsqueeze(-1)
         prior = self.precision
         factor = torch.linalg.cholesky(prior + x.transpose(1, 2) @ x)
         right = (x.transpose(1, 2) @ y.unsqueeze(-1)) + (prior @ self.mean).unsqueeze(-1)

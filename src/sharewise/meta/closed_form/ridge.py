@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from sharewise.data.episodes import Shots
+from sharewise.errors import ConfigError
 from sharewise.meta.features import FeatureLearner
 from sharewise.meta.learner import Forecast, Spec, one_hot
 
@@ -17,21 +18,29 @@ class R2D2(FeatureLearner[Tensor]):
     """Ridge regression on learned features: W = Xᵀ (X Xᵀ + λI)⁻¹ Y (equation 6), outputs α f(x)W + β
     (equation 8), with λ, α and β learned.
 
-    Classes are regressed on as one-hot vectors, a binary label as -1 and 1. The features have a constant
-    beside them, so that there is an intercept.
+    Classes are regressed on as one-hot vectors, a binary label as -1 and 1; numbers need neither α nor β. An
+    addition to the paper: the features have a constant 1 beside them, so that there is an intercept, which λ
+    pulls to 0 as it does the other weights.
+
+    Args:
+        regularisation: λ, at first.
+        options: of `FeatureLearner`.
     """
 
     traceable = True
     kinds: ClassVar[frozenset[str]] = frozenset({"multiclass", "binary", "regression"})
 
     def __init__(self, spec: Spec, *, regularisation: float = 1.0, **options: Any) -> None:
+        if not regularisation > 0:
+            raise ConfigError(f"R2-D2 has regularisation = {regularisation}.", "Use a positive number.")
         super().__init__(spec, **options)
         self.log_regularisation = nn.Parameter(torch.tensor(float(regularisation)).log())
-        self.scale, self.shift = nn.Parameter(torch.ones(())), nn.Parameter(torch.zeros(()))
+        if spec.kind.name != "regression":
+            self.scale, self.shift = nn.Parameter(torch.ones(())), nn.Parameter(torch.zeros(()))
 
     def read(self, known: Tensor, support: Shots) -> Tensor:
         """Return the weights ``[tasks, size + 1, width]``."""
-        targets = one_hot(self.spec, support.targets)
+        targets = one_hot(self.spec, support.known)
         if self.spec.kind.name == "binary":
             targets = 2 * targets - 1
         return ridge(with_one(known), targets, self.log_regularisation.exp(), support.mask)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from sharewise.errors import ConfigError
+from typing import Any
+
 from sharewise.meta.gradient.descent import GradientLearner
+from sharewise.meta.learner import Spec
 from sharewise.meta.nets import Weights
+from sharewise.meta.nets.net import require_head
 
 
 class ANIL(GradientLearner):
@@ -13,9 +16,10 @@ class ANIL(GradientLearner):
     All tasks share the body, so it runs once for all of them.
     """
 
+    def __init__(self, spec: Spec, **options: Any) -> None:
+        super().__init__(spec, **options)
+        require_head(self.net)
+
     def start(self, tasks: int) -> Weights:
         own = self.net.weights()
-        names = self.net.head_names()
-        if not names:
-            raise ConfigError("The network has no head apart from its body.", "Set its attribute 'head'.")
-        return {name: own[name] for name in names}
+        return {name: own[name] for name in self.net.head_names()}

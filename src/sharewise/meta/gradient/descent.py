@@ -15,8 +15,8 @@ from torch import Tensor
 from sharewise.data.episodes import Shots
 from sharewise.errors import ConfigError
 from sharewise.meta.learner import Forecast, Inputs, Learner, Predictor, Spec
-from sharewise.meta.nets import InputReader, NetOptions, Weights, make_net
-from sharewise.meta.nets.net import Net, Slope
+from sharewise.meta.nets import InputReader, NetOptions, Weights, make_net, options_of_net
+from sharewise.meta.nets.net import Net, Slope, refuse_padding
 from sharewise.nn.initial import Initial
 
 
@@ -56,7 +56,7 @@ class GradientLearner(Learner):
             raise ConfigError(f"A learner takes {steps} steps.", "Use a whole number from 0 on.")
         if not 0 < rate < float("inf"):
             raise ConfigError(f"The inner learning rate is {rate}.", "Use a positive number.")
-        options = net if isinstance(net, NetOptions) else NetOptions()
+        options = options_of_net(net)
         self.reader = InputReader(spec.inputs, options.parts(), Initial(seed, ("reader",)))
         self.net = (
             net
@@ -94,7 +94,7 @@ class GradientLearner(Learner):
 
     def inner(self, fast: Weights, x: Tensor, support: Shots) -> Tensor:
         """Return the sum over tasks of the loss that the steps go down."""
-        losses = self.spec.kind.loss(self.run(fast, x), support.targets)
+        losses = self.spec.kind.loss(self.run(fast, x), support.known)
         total: Tensor = (losses * support.weights).sum()
         extra = self.penalty(fast)
         return total if extra is None else total + extra
@@ -107,15 +107,16 @@ class GradientLearner(Learner):
 
     def _slope(self, support: Shots) -> Slope:
         """Return the function from outputs to the derivative of the inner loss by them."""
-        kind, weights = self.spec.kind, support.weights
+        kind, weights, targets = self.spec.kind, support.weights, support.known
 
         def slope(outputs: Tensor) -> Tensor:
-            return kind.slope(outputs, support.targets) * weights.unsqueeze(-1)
+            return kind.slope(outputs, targets) * weights.unsqueeze(-1)
 
         return slope
 
     def trajectory(self, support: Shots, steps: int, second_order: bool) -> list[Weights]:
         """Return the fast weights after 0, 1, ... steps."""
+        refuse_padding(self.net, support)
         x = self.reader(support.inputs)
         if not second_order:
             x = x.detach()
@@ -147,13 +148,21 @@ class GradientLearner(Learner):
     def adapted(self, support: Shots, steps: int | None = None) -> Weights:
         """Return the fast weights after the steps."""
         unrolled = self.second_order and torch.is_grad_enabled()
-        return self.trajectory(support, self.steps if steps is None else steps, unrolled)[-1]
+        return self.trajectory(support, self.count(steps), unrolled)[-1]
+
+    def count(self, steps: int | None) -> int:
+        """Return how many steps to take: those asked for, or as many as in training."""
+        if steps is not None and steps < 0:
+            raise ConfigError(f"A learner was asked for {steps} steps.", "Use a whole number from 0 on.")
+        return self.steps if steps is None else steps
 
     def adapt(self, support: Shots, steps: int | None = None) -> Predictor:
         return self.predictor(self.adapted(support, steps), support)
 
     def predictor(self, fast: Weights, support: Shots) -> Predictor:
         """Return the predictor with these weights."""
+        if self.net.by_support:
+            refuse_padding(self.net, support)
 
         def predict(inputs: Inputs) -> Forecast:
             x = self.reader(inputs)

@@ -88,7 +88,7 @@ class IMAML(GradientLearner):
         """Solve (I + H/λ) v = right for every task by conjugate gradients."""
         x = self.reader(episodes.support.inputs).detach()
         support = episodes.support
-        losses = (self.spec.kind.loss(self.run(fast, x), support.targets) * support.weights).sum()
+        losses = (self.spec.kind.loss(self.run(fast, x), support.known) * support.weights).sum()
         values = list(fast.values())
         first = torch.autograd.grad(losses, values, create_graph=True)
         shapes = [value.shape for value in values]

@@ -10,14 +10,17 @@ from sharewise.data.episodes import Episodes, Shots
 from sharewise.errors import ConfigError
 from sharewise.meta.gradient.descent import GradientLearner
 from sharewise.meta.learner import Judged, Spec
+from sharewise.meta.nets.net import refuse_padding
 
 
 class Reptile(GradientLearner):
     """θ moves towards where training on each task leads: θ ← θ + ε (φᵢ - θ) (Algorithm 2, in batches).
 
-    In training the inner steps go over all rows of an episode, support and query alike, in mini-batches of
-    `inner_batch` rows, for the algorithm has no query set; afterwards over the support set. The outer
-    optimizer takes θ - φ for a gradient; plain SGD is the paper's, any other is offered in its section 3.
+    In training the inner steps go over all rows of an episode, support and query alike, in mini-batches of at
+    most `inner_batch` rows, for the algorithm has no query set; afterwards each goes down the whole support
+    set's loss. The outer optimizer takes θ - φ for a gradient; plain SGD is the paper's, any other is offered
+    in its section 3. Deviations: inner steps are of plain gradient descent, where the paper's experiments
+    have Adam without momentum, and mini-batches are a fixed partition, not drawn anew.
 
     Args:
         inner_batch: rows of an inner step in training.
@@ -40,11 +43,12 @@ class Reptile(GradientLearner):
     def judge(self, episodes: Episodes) -> Judged:
         if not torch.is_grad_enabled():
             return super().judge(episodes)
-        rows = _together(episodes.support, episodes.query)
+        rows = episodes.support.beside(episodes.query)
+        refuse_padding(self.net, rows)
         start = self.start(len(episodes))
         fast = {name: value.detach() for name, value in start.items()}
         for number in range(self.steps):
-            part = _part(rows, number, self.inner_batch)
+            part = minibatch(rows, number, self.inner_batch)
             x = self.reader(part.inputs).detach()
             fast = self.step(fast, self.gradient(fast, x, part, second_order=False), number)
         moved = [0.5 * (value - fast[name]).square().flatten(1).sum(1) for name, value in start.items()]
@@ -54,27 +58,23 @@ class Reptile(GradientLearner):
         return Judged(losses.detach(), torch.stack(moved).sum(0) + reader)
 
 
-def _together(support: Shots, query: Shots) -> Shots:
-    mask = None
-    if support.mask is not None or query.mask is not None:
-        masks = [
-            torch.ones_like(s.targets, dtype=torch.bool) if s.mask is None else s.mask
-            for s in (support, query)
-        ]
-        mask = torch.cat(masks, 1)
-    return Shots(
-        {key: torch.cat([value, query.inputs[key]], 1) for key, value in support.inputs.items()},
-        torch.cat([support.targets, query.targets], 1),
-        mask,
-    )
+def minibatch(rows: Shots, number: int, size: int) -> Shots:
+    """Return an inner step's rows: every m-th of a task's, m = ⌈rows / size⌉, from `number` mod m on.
 
-
-def _part(rows: Shots, number: int, size: int) -> Shots:
-    """Return the mini-batch with this number, going round and round."""
-    count = rows.rows
-    places = torch.arange(number * size, number * size + min(size, count)) % count
+    So a mini-batch has something of all classes, in whatever order they come, and m of them are all rows.
+    """
+    if rows.mask is None:
+        stride = -(-rows.rows // size)
+        part = slice(number % stride, None, stride)
+        return Shots({key: value[:, part] for key, value in rows.inputs.items()}, rows.targets[:, part])
+    counts = rows.mask.sum(1, keepdim=True)
+    strides = (-(-counts // size)).clamp(min=1)
+    steps = torch.arange(min(size, rows.rows), device=counts.device)
+    places = number % strides + steps * strides
+    mask = places < counts
+    present = rows.mask.to(torch.int8).argsort(dim=1, descending=True, stable=True)
+    places = present.gather(1, places.clamp(max=rows.rows - 1))
+    task = torch.arange(len(rows), device=counts.device).unsqueeze(1)
     return Shots(
-        {key: value[:, places] for key, value in rows.inputs.items()},
-        rows.targets[:, places],
-        None if rows.mask is None else rows.mask[:, places],
+        {key: value[task, places] for key, value in rows.inputs.items()}, rows.targets[task, places], mask
     )

@@ -12,7 +12,7 @@ from sharewise.errors import DataError
 
 def count_ways(support: Shots, least: int = 2) -> int:
     """Return how many classes the support sets have: one more than their largest label."""
-    return max(int(support.targets.max()) + 1, least)
+    return max(int(support.known.max()) + 1, least)
 
 
 def prototypes(
@@ -23,7 +23,7 @@ def prototypes(
     Raises:
         DataError: if there is one.
     """
-    member = torch.nn.functional.one_hot(support.targets.long(), ways).to(features.dtype)
+    member = torch.nn.functional.one_hot(support.known.long(), ways).to(features.dtype)
     if support.mask is not None:
         member = member * support.mask.unsqueeze(-1)
     counts = member.sum(1)

@@ -53,6 +53,7 @@ class ConvNet(Net):
             raise ConfigError(f"Pooling '{pool}' is unknown.", nearest(pool, POOLS))
         self.norm, self.pool = norm, pool
         self.transductive, self.by_support = norm == "transductive", norm == "support"
+        self.mixes_rows = norm in ("transductive", "support", "running")
         self.blocks = nn.ModuleList()
         side: tuple[int, ...] = image[1:]
         before = image[0]
@@ -66,13 +67,15 @@ class ConvNet(Net):
             self.head = "last."
             self.last = Head(self.features, out, initial.at("head"))
         if context:
-            self.film = nn.Linear(context, 2 * channels[min(2, len(channels) - 1)])
+            self.film = Head(context, 2 * channels[min(2, len(channels) - 1)], initial.at("film"))
 
     def run(
         self, weights: Mapping[str, Tensor], x: Tensor, reference: int = 0, context: Tensor | None = None
     ) -> Tensor:
         tasks, rows = x.shape[:2]
-        stacked = any(value.dim() == (5 if ".weight" in name else -1) for name, value in weights.items())
+        reference = reference if self.by_support else 0
+        own = dict(self.blocks.named_parameters(prefix="blocks"))
+        stacked = any(name in own and value.dim() > own[name].dim() for name, value in weights.items())
         # All tasks in one convolution where they share its weights.
         shared = not stacked
         if stacked:
@@ -153,7 +156,7 @@ class ConvNet(Net):
         return torch.unflatten(found, 1, (tasks, channels)).transpose(0, 1).flatten(0, 1)
 
     def _modulate(self, x: Tensor, context: Tensor, rows: int, shared: bool) -> Tensor:
-        scale, shift = self.film(context).chunk(2, -1)
+        scale, shift = F.linear(context, self.film.weight, self.film.bias).chunk(2, -1)
         if shared:
             scale, shift = scale.repeat_interleave(rows, 0), shift.repeat_interleave(rows, 0)
         else:
@@ -181,7 +184,7 @@ class Block(nn.Module):
 
 
 class Head(nn.Module):
-    """The parameters of the linear head."""
+    """The parameters of a linear layer without a ReLU: the head, or what makes FiLM of a context."""
 
     def __init__(self, into: int, out: int, initial: Initial) -> None:
         super().__init__()

@@ -46,6 +46,21 @@ class NetOptions:
         return PartOptions(embedding=self.embedding, numeric=self.numeric)
 
 
+def options_of_net(net: object) -> NetOptions:
+    """Return the options in `net`; the defaults where it is a network already.
+
+    Raises:
+        ConfigError: if it is neither.
+    """
+    if isinstance(net, Net):
+        return NetOptions()
+    if not isinstance(net, NetOptions):
+        raise ConfigError(
+            f"The learner's net is a {type(net).__name__}.", "Give NetOptions, or your module in an OwnNet."
+        )
+    return net
+
+
 def make_net(
     shape: tuple[int, ...],
     options: NetOptions,

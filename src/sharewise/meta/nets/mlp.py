@@ -52,7 +52,8 @@ class MLP(Net):
             x = linear(x, weight, bias)
             if self.rectify_last or i + 1 < self.depth:
                 x = torch.relu(x)
-        return self._back(inputs, own, slope(x), wanted)
+        found = slope(x)
+        return self._back(inputs, own, found * (x > 0) if self.rectify_last else found, wanted)
 
     def _layer(self, i: int, weights: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         layer = cast(Layer, self.layers[i])

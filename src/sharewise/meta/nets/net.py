@@ -10,6 +10,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from sharewise.data.episodes import Shots
+from sharewise.errors import ConfigError, DataError
+
 #: By the names of the network's parameters; each as it is, or stacked with a leading dimension of tasks.
 Weights = dict[str, Tensor]
 Slope = Callable[[Tensor], Tensor]
@@ -31,6 +34,8 @@ class Net(nn.Module, ABC):
     transductive: bool = False
     #: True if statistics are taken from the support set, which the query rows then have to come with.
     by_support: bool = False
+    #: True if a row's features depend on others, be they support rows; then rows that pad a task would count.
+    mixes_rows: bool = False
     #: True if matrix products of all tasks stack without loss of speed; convolutions on a CPU do not.
     stacks: ClassVar[bool] = True
 
@@ -76,6 +81,25 @@ class Net(nn.Module, ABC):
     def head_names(self) -> tuple[str, ...]:
         """Return the names of the last layer's parameters."""
         return tuple(name for name, _ in self.named_parameters() if self.head and name.startswith(self.head))
+
+
+def require_head(net: Net) -> None:
+    """Raise ConfigError if a network's last layer is not told from its body."""
+    if not net.head_names():
+        raise ConfigError(
+            "The network has no head apart from its body.",
+            "Name its last layer: OwnNet(module, head = 'last').",
+        )
+
+
+def refuse_padding(net: Net, support: Shots) -> None:
+    """Raise DataError if rows that only pad tasks would count in statistics over rows."""
+    if net.mixes_rows and support.mask is not None and not bool(support.mask.all()):
+        raise DataError(
+            "Tasks with different numbers of examples are padded, and the padding would count in the mean "
+            "and variance by which the network normalises.",
+            "Give every task as many examples, or use norm = 'group' or 'none'.",
+        )
 
 
 def linear(x: Float[Tensor, "tasks rows into"], weight: Tensor, bias: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from sharewise.errors import ConfigError
+from sharewise.errors import ConfigError, nearest
 from sharewise.meta.nets.net import Net
 
 #: Layers whose second-order gradient under vmap is wrong, or whose statistics mix tasks.
@@ -26,12 +26,16 @@ class OwnNet(Net):
         module: its attribute `out_features` says how wide its output is, unless `out_features` is given.
         vectorise: run all tasks at once with `torch.func.vmap`; otherwise one after another, which is faster
             for convolutions on a CPU.
+        head: name of the module's last layer, for learners that tell it from the body, such as ANIL.
 
     Raises:
-        ConfigError: if it holds a layer that would be silently wrong here: batch or instance normalisation.
+        ConfigError: if it holds a layer that would be silently wrong here (batch or instance normalisation),
+            does not say how wide its output is, or has no layer of the head's name.
     """
 
-    def __init__(self, module: nn.Module, out_features: int | None = None, vectorise: bool = True) -> None:
+    def __init__(
+        self, module: nn.Module, out_features: int | None = None, vectorise: bool = True, head: str = ""
+    ) -> None:
         super().__init__()
         for name, part in module.named_modules():
             if isinstance(part, REFUSED):
@@ -47,6 +51,12 @@ class OwnNet(Net):
                 "Set its attribute out_features, or give out_features.",
             )
         self.module, self.out_features, self.vectorise = module, width, vectorise
+        self.head = f"module.{head}." if head else ""
+        if head and not self.head_names():
+            raise ConfigError(
+                f"The module {type(module).__name__} has no parameters in a layer '{head}'.",
+                nearest(head, tuple(name for name, _ in module.named_modules() if name)),
+            )
 
     def run(self, weights: Mapping[str, Tensor], x: Tensor, reference: int = 0) -> Tensor:
         own = {name.removeprefix("module."): value for name, value in weights.items()}
