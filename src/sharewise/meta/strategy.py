@@ -104,7 +104,14 @@ class Workers(Strategy):
             for mine, its in zip(self.learner.parameters(), own.parameters(), strict=True):
                 if its.grad is not None:
                     mine.grad = its.grad.clone() if mine.grad is None else mine.grad.add_(its.grad)
+        self._gather_buffers(self.copies[: len(jobs)])
         return torch.cat(losses)
+
+    def _gather_buffers(self, copies: list[Learner]) -> None:
+        """Take the mean of what the workers' copies have seen, such as running statistics."""
+        for mine, *theirs in zip(self.learner.buffers(), *(own.buffers() for own in copies), strict=True):
+            if mine.is_floating_point():
+                mine.copy_(torch.stack(theirs).mean(0))
 
     def _part(self, own: Learner, episodes: Episodes, count: int) -> Tensor:
         with torch.no_grad():
