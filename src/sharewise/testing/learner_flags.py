@@ -11,8 +11,10 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTens
 from sharewise.data.episodes import Condition, Episodes, EpisodeSource
 from sharewise.errors import ConfigError, DataError
 from sharewise.meta import LEARNERS
+from sharewise.tasks import InputSpec
 from sharewise.tasks.kinds import KINDS
 from sharewise.testing.tasks_to_learn import (
+    COLUMNS,
     LearnerCase,
     assert_same,
     build,
@@ -176,6 +178,7 @@ class _Always(EpisodeSource):
     """The same episodes, again and again."""
 
     episodes: Episodes
+    inputs: InputSpec = COLUMNS
 
     def check(self, condition: Condition) -> None:
         pass

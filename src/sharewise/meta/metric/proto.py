@@ -60,7 +60,7 @@ class ProtoNet(FeatureLearner[Tensor]):
         return found if self.sharpness is None else found * self.sharpness.exp()
 
     def judge(self, episodes: Episodes) -> Judged:
-        if not self.exchange:
+        if not self.exchange or not torch.is_grad_enabled():
             return super().judge(episodes)
         rows = by_class(*self.both(episodes.support, episodes.query.inputs), episodes)
         tasks, ways, each, _ = rows.shape
