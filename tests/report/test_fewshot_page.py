@@ -12,18 +12,19 @@ import pytest
 import torch
 from test_page import Page, lookup, shown_value
 
-from sharewise.data.episodes import Condition, EpisodeSource, LabelledExamples, Sinusoids
+from sharewise.data.episodes import Condition, EpisodeSource, LabelledExamples, Sinusoids, TaskRows
 from sharewise.meta import NetOptions, Spec, make_learner
 from sharewise.report import render_fewshot, write_fewshot_page
 from sharewise.report.plots.svg import log_scale
 from sharewise.study.fewshot import FewShotPlan, measure
 from sharewise.tasks import InputSpec
-from sharewise.tasks.kinds import Multiclass
+from sharewise.tasks.kind import Kind
+from sharewise.tasks.kinds import Binary, Multiclass, Regression
 
 CONFIG = '[data]\nsource = "sinusoid"\n'
 NET = NetOptions(hidden=(8,))
 #: Shown in percentage points.
-HUNDREDFOLD = "/differences/.*/(difference|low|high)|/calibration/.*/(error|gap/.*)"
+HUNDREDFOLD = "/differences/.*/(difference|low|high)$|/calibration/.*/(error|gap/.*)"
 DIGIT_SPEC = Spec(InputSpec(image=(1, 4, 4)), Multiclass(), 4, 8)
 BAD = '<script>alert("1")</script>&/~'
 
@@ -51,7 +52,31 @@ def of_images() -> dict[str, Any]:
     return measure(learners, digits(name=BAD), plan, trained=Condition(2, 3, 4))
 
 
-@pytest.fixture(scope="module", params=[of_sinusoids, of_images], ids=["sinusoids", "images"])
+def of_rows(kind: Kind, names: tuple[str, ...]) -> dict[str, Any]:
+    chance = torch.Generator().manual_seed(0)
+    task = torch.arange(6).repeat_interleave(40)
+    x = torch.randn(len(task), 2, generator=chance)
+    y = x[:, 0] + 0.3 * torch.randn(len(task), generator=chance)
+    targets = (y > 0).float() if kind.name == "binary" else y
+    inputs = InputSpec(bins=((-1.0, 0.0, 1.0),) * 2)
+    source = TaskRows(inputs, {"numeric": x}, targets, task, [f"{BAD}{i}" for i in range(6)], kind)
+    learners = {name: make_learner(name, Spec(inputs, kind), net=NET) for name in names}
+    plan = FewShotPlan(episodes=20, shots=(5,), steps=())
+    return measure(learners, source, plan, trained=Condition(5, 10), scale=3.0, mean=7.0)
+
+
+def of_numbers() -> dict[str, Any]:
+    return of_rows(Regression(), ("alpaca", "pooled"))
+
+
+def of_answers() -> dict[str, Any]:
+    return of_rows(Binary(), ("maml", "pooled"))
+
+
+KINDS = [of_sinusoids, of_images, of_numbers, of_answers]
+
+
+@pytest.fixture(scope="module", params=KINDS, ids=lambda made: made.__name__)
 def evidence(request: pytest.FixtureRequest) -> dict[str, Any]:
     made: dict[str, Any] = request.param()
     return made
@@ -137,6 +162,18 @@ def test_right_and_wrong_are_told_without_colour() -> None:
     shown = [one for episode in of_images()["examples"]["episodes"] for one in episode["query"]]
     assert len(re.findall("✓", text)) == sum(one["way"] == one["predicted"] for one in shown)
     assert len(re.findall("✗", text)) == sum(one["way"] != one["predicted"] for one in shown)
+
+
+def test_rows_are_shown_in_the_labels_unit() -> None:
+    found = of_numbers()
+    episode = found["examples"]["episodes"][0]
+    assert episode["of"] == "value"
+    assert 4 < sum(true for _, true in episode["points"]) / len(episode["points"]) < 10
+    assert len(episode["sd"]) == len(episode["points"]) == 10
+    answers = of_answers()["examples"]["episodes"][0]
+    assert answers["of"] == "probability"
+    assert {true for _, true in answers["points"]} <= {0.0, 1.0}
+    assert all(0 <= said <= 1 for said, _ in answers["points"])
 
 
 def test_one_learner_alone_makes_a_page() -> None:

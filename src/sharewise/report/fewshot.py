@@ -111,17 +111,27 @@ def _point(x: float, found: dict[str, Any]) -> Point:
 
 
 def _forests(evidence: Evidence) -> list[tuple[int, Markup]]:
+    share = evidence["metric"] == "accuracy"
+    show, factor = (_two_digits, 100.0) if share else (numbers.change, 1.0)
     drawn = []
     for entry in evidence["by_shots"]:
         shots = entry["shots"]
         effects = [
-            {**one, "structure": one["baseline"], "verdict": LOOKS[one["verdict"]]}
+            {
+                "structure": one["baseline"],
+                "verdict": LOOKS[one["verdict"]],
+                **{key: factor * one[key] for key in ("difference", "low", "high")},
+            }
             for one in evidence["differences"]
             if one["shots"] == shots
         ]
         if effects:
-            drawn.append((shots, plots.forest(f"forest-{shots}", f"{shots} shots", effects)))
+            drawn.append((shots, plots.forest(f"forest-{shots}", f"{shots} shots", effects, show)))
     return drawn
+
+
+def _two_digits(value: float | None) -> str:
+    return numbers.signed(value, 2)
 
 
 def _calibrations(evidence: Evidence) -> Iterator[tuple[str, Markup]]:

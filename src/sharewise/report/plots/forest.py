@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from markupsafe import Markup
@@ -27,19 +27,28 @@ from sharewise.report.plots.svg import (
 
 WIDTH, LEFT, RIGHT, ROW, TOP = 380, 122, 318, 27, 8
 COLOUR = {"helps": HELPS, "hurts": HURTS, "can't tell": UNKNOWN}
+#: How a difference is written.
+Show = Callable[[float | None], str]
 
 
-def forest(ident: str, task: str, effects: Sequence[dict[str, Any]]) -> Markup:
-    """Return the plot of one task's effects (entries of ``effects`` in ``metrics.json``)."""
+def forest(ident: str, task: str, effects: Sequence[dict[str, Any]], show: Show = signed) -> Markup:
+    """Return the plot of one task's effects (entries of ``effects`` in ``metrics.json``).
+
+    Args:
+        ident: unlike any other on the page.
+        task: what the effects are on.
+        effects: one a row.
+        show: how a difference is written.
+    """
     bounds = [v for e in effects for v in (e["difference"], e["low"], e["high"]) if v is not None]
     x = scale([0.0, *bounds], LEFT, RIGHT)
     bottom = TOP + ROW * len(effects)
-    rows = [part for i, e in enumerate(effects) for part in _row(e, x, TOP + ROW * (i + 0.5))]
+    rows = [part for i, e in enumerate(effects) for part in _row(e, x, TOP + ROW * (i + 0.5), show)]
     return picture(
         ident,
         (WIDTH, bottom + 30),
         f"Differences on {task}",
-        "; ".join(f"{e['structure']}: {_words(e)}" for e in effects),
+        "; ".join(f"{e['structure']}: {_words(e, show)}" for e in effects),
         *_axis(x, bottom),
         *rows,
     )
@@ -65,7 +74,7 @@ def _axis(x: Scale, bottom: float) -> list[Markup]:
     return [*marks, line(x(0), TOP, x(0), bottom + 4, stroke=INK), *texts]
 
 
-def _row(effect: dict[str, Any], x: Scale, y: float) -> list[Markup]:
+def _row(effect: dict[str, Any], x: Scale, y: float, show: Show) -> list[Markup]:
     name, difference = effect["structure"], effect["difference"]
     drawn = [label(LEFT - 10, y + 4, shortened(name, 16), fill=INK, font_size=12, text_anchor="end")]
     if effect["low"] is not None:
@@ -73,12 +82,12 @@ def _row(effect: dict[str, Any], x: Scale, y: float) -> list[Markup]:
         drawn.append(line(x(effect["low"]), y, x(effect["high"]), y, stroke=colour, stroke_width=2.5))
     if difference is not None:
         drawn.append(marker(effect["verdict"], x(difference), y))
-        drawn.append(label(WIDTH - 2, y + 4, signed(difference), fill=INK, font_size=13, text_anchor="end"))
+        drawn.append(label(WIDTH - 2, y + 4, show(difference), fill=INK, font_size=13, text_anchor="end"))
     return drawn
 
 
-def _words(effect: dict[str, Any]) -> str:
+def _words(effect: dict[str, Any], show: Show) -> str:
     if effect["low"] is None:
         return str(effect["verdict"])
-    interval = f"{signed(effect['low'])} to {signed(effect['high'])}"
-    return f"{effect['verdict']}, {signed(effect['difference'])}, interval {interval}"
+    interval = f"{show(effect['low'])} to {show(effect['high'])}"
+    return f"{effect['verdict']}, {show(effect['difference'])}, interval {interval}"

@@ -112,7 +112,7 @@ def _calibrated(evidence: Evidence) -> Iterable[str]:
     else:
         gap = 100 * one["gap"]["mean"]
         side = "above" if gap > 0 else "below"
-        fact = f"the confidence of {who} is {abs(gap):.1f} % {side} its accuracy in the mean"
+        fact = f"the confidence of {who} is {abs(gap):.1f} percentage points {side} its accuracy"
     end = {OVER: ": it is overconfident", UNDER: ": it is underconfident"}.get(one["word"], "")
     yield f"{where}, {fact}{end}."
 
