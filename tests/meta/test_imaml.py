@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import torch
+from small_episodes import episodes, forward, half_squares, learner, meta_gradient
 
 from sharewise.data.episodes import Condition, Sinusoids
-from sharewise.meta import NetOptions, Spec, make_learner
+from sharewise.meta import Learner, NetOptions, Spec, make_learner
 from sharewise.meta.gradient.imaml import LEAST_CURVATURE
 from sharewise.meta.solvers import ConjugateGradient, Product
 from sharewise.meta.strategy import Whole
@@ -61,3 +62,47 @@ def test_sinusoids_train_with_finite_losses() -> None:
         optimizer.step()
     assert all(loss < 1e3 for loss in losses), losses
     assert sum(losses[-20:]) < sum(losses[:20])
+
+
+def unrolled(made: Learner, batch: Episodes, steps: int, regularisation: float) -> list[torch.Tensor]:
+    """Return the meta-gradient through all steps of the inner problem, task after task."""
+    theta = {n.removeprefix("net."): p.detach().clone().requires_grad_() for n, p in made.named_parameters()}
+    total = torch.zeros(())
+    for task in range(len(batch)):
+        phi = theta
+        for _ in range(steps):
+            fit = half_squares(
+                forward(phi, batch.support.inputs["numeric"][task]), batch.support.targets[task]
+            )
+            near = sum((phi[name] - theta[name]).square().sum() for name in theta)
+            slopes = torch.autograd.grad(
+                fit + 0.5 * regularisation * near, list(phi.values()), create_graph=True
+            )
+            phi = {n: v - 0.2 * slope for (n, v), slope in zip(phi.items(), slopes, strict=True)}
+        found = forward(phi, batch.query.inputs["numeric"][task])
+        total = total + half_squares(found, batch.query.targets[task]) / len(batch)
+    return list(torch.autograd.grad(total, list(theta.values())))
+
+
+def test_the_meta_gradient_is_the_unrolled_one_in_the_limit() -> None:
+    """The more the inner loop converges the nearer they are; neither follows the steps of the other."""
+    batch, off = episodes(), []
+    for steps in (3, 12, 100):
+        made = learner("imaml", steps=steps, rate=0.2, regularisation=1.0, cg_steps=30)
+        found = torch.cat([g.flatten() for g in meta_gradient(made, batch).values()])
+        expected = torch.cat([g.flatten() for g in unrolled(made, batch, 100, 1.0)])
+        off.append(float((found - expected).norm() / expected.norm()))
+    assert off[0] > off[1] > off[2]
+    assert off[2] < 1e-6, off
+
+
+def test_the_inner_gradient_in_closed_form_is_autograds() -> None:
+    """The closed form of the inner gradient is that of autograd, with the pull to the start."""
+    made, batch = learner("imaml", regularisation=1.5), episodes()
+    fast = {name: value.detach() + 0.1 for name, value in made.stacked(made.start(3), 3).items()}  # type: ignore
+    x = made.reader(batch.support.inputs)  # type: ignore[operator]
+    closed = made.slopes(fast, x, batch.support)  # type: ignore[operator]
+    leaves = {name: value.clone().requires_grad_() for name, value in fast.items()}
+    expected = torch.autograd.grad(made.inner(leaves, x, batch.support), list(leaves.values()))  # type: ignore
+    for name, value in zip(leaves, expected, strict=True):
+        torch.testing.assert_close(closed[name], value)
