@@ -139,7 +139,7 @@ def evaluate_learner(
                 tasks.append(batch.tasks)
     finally:
         learner.train(was)
-    columns = [torch.cat(column).double().cpu().numpy() for column in zip(*parts, strict=True)]
+    columns = [torch.cat(column).cpu().double().numpy() for column in zip(*parts, strict=True)]
     return EpisodeScores(
         columns[0],
         columns[1],

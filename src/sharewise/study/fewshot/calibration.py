@@ -66,7 +66,7 @@ class Reliability(Watch):
         place = (said * BINS).long().clamp(0, BINS - 1)[present].cpu()
         columns = (present, said, right)
         for sums, column in zip(self.sums, columns, strict=True):
-            sums += torch.bincount(place, column[present].double().cpu(), BINS)
+            sums += torch.bincount(place, column[present].cpu().double(), BINS)
         self.gaps.append(((said - right) * query.weights).sum(1))
         self.tasks.extend(() if episodes.tasks is None else (episodes.tasks,))
 
@@ -115,9 +115,9 @@ class Coverage(Watch):
         inside = z.abs().unsqueeze(-1) <= torch.special.ndtri((1 + levels) / 2)
         self.within.append((inside * query.weights.unsqueeze(-1)).sum(1))
         self.tasks.extend(() if episodes.tasks is None else (episodes.tasks,))
-        own = z[query.weights > 0].double()
+        own = z[query.weights > 0].cpu().double()  # some devices know no float64
         place = (torch.special.ndtr(own) * BINS).long().clamp(0, BINS - 1)
-        self.transform += torch.bincount(place.cpu(), minlength=BINS)
+        self.transform += torch.bincount(place, minlength=BINS)
         self.squares += float(own.square().sum())
 
     def result(self) -> dict[str, Any] | None:
@@ -144,7 +144,7 @@ class Coverage(Watch):
 
 
 def _array(parts: list[Tensor]) -> Array:
-    found: Array = torch.cat(parts).double().cpu().numpy()
+    found: Array = torch.cat(parts).cpu().double().numpy()
     return found
 
 

@@ -1,4 +1,24 @@
-"""measure: a learner and its baselines on the same test episodes, as plain values."""
+"""measure: a learner and its baselines on the same test episodes, as plain values.
+
+The evidence, where "interval" means ``{"mean", "low", "high"}``, of 95 % over tasks:
+
+* ``format``, ``kind`` ("few-shot"), ``candidate``, ``level``, ``plan``, ``unit``
+* ``metric`` ("accuracy", "mse" or "loss"), ``higher_is_better``, ``label`` (its kind)
+* ``tasks``: how many stand behind the episodes, 0 for no end of them; ``tasks_are``: what they are
+* ``learners``: each ``name``, ``type``, ``trained``, ``stepwise``, ``transductive``, ``parameters``
+* ``trained``: condition of training; ``tested``: those of the test; ``reference``: ``shots`` (of
+  those, most like training) and its ``place`` in ``by_shots``
+* ``by_shots``: each ``shots`` and ``learners``: name -> interval of the metric, with ``loss`` and,
+  where there is a variance, ``covered`` (share of rows inside the 90 % interval)
+* ``by_steps``: stepwise learner -> at the reference's shots, each ``steps`` with an interval
+* ``differences``: see `study.fewshot.paired`: candidate minus baseline
+* ``calibration``: learner -> by shots, see `study.fewshot.calibration`; absent where there is none
+* ``examples``: see `study.fewshot.examples`
+* ``left_out``: each ``name`` of a baseline that cannot read such episodes, and ``why``
+* ``conditions``: each ``shots``, ``what`` differs from training, and ``why`` it matters
+* ``verdict``: ``headline``, ``sentences``, ``notes``
+* ``seconds``: that the measurement took
+"""
 
 from __future__ import annotations
 
@@ -48,24 +68,7 @@ def measure(
         progress: told of every evaluation; silent by default.
 
     Returns:
-        Plain values for JSON; "interval" means ``{"mean", "low", "high"}``, of 95 % over tasks.
-
-        * ``format``, ``kind`` ("few-shot"), ``candidate``, ``level``, ``plan``, ``unit``
-        * ``metric`` ("accuracy", "mse" or "loss"), ``higher_is_better``, ``label`` (its kind)
-        * ``tasks``: how many stand behind the episodes, 0 for no end of them; ``tasks_are``: what they are
-        * ``learners``: each ``name``, ``type``, ``trained``, ``stepwise``, ``transductive``, ``parameters``
-        * ``trained``: condition of training; ``tested``: those of the test; ``reference``: ``shots`` (of
-          those, most like training) and its ``place`` in ``by_shots``
-        * ``by_shots``: each ``shots`` and ``learners``: name -> interval of the metric, with ``loss`` and,
-          where there is a variance, ``covered`` (share of rows inside the 90 % interval)
-        * ``by_steps``: stepwise learner -> at the reference's shots, each ``steps`` with an interval
-        * ``differences``: see `study.fewshot.paired`: candidate minus baseline
-        * ``calibration``: learner -> by shots, see `study.fewshot.calibration`; absent where there is none
-        * ``examples``: see `study.fewshot.examples`
-        * ``left_out``: each ``name`` of a baseline that cannot read such episodes, and ``why``
-        * ``conditions``: each ``shots``, ``what`` differs from training, and ``why`` it matters
-        * ``verdict``: ``headline``, ``sentences``, ``notes``
-        * ``seconds``: that the measurement took
+        The evidence as plain values for JSON: see the top of this file.
 
     Raises:
         ConfigError: if there are no learners.
