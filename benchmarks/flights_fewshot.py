@@ -7,9 +7,10 @@ are judged by the very same query flights: of every test destination some sample
 time are drawn; the first 100 are what support sets are taken from, the others are asked for.
 
 Learners and baselines are trained on the same episodes by the same budget; the best weights and, with the
-first seed, the better of two inner rates are chosen on the validation destinations. K = 0 is what a learner
-says before any flight, where that is defined: learners that take steps take none, ALPaCA answers from its
-prior, the neural process from an empty set. `scratch` trains a network of its own on the support flights.
+first seed, the better of two inner rates are chosen on the validation destinations; runs that diverge are
+left out. K = 0 is what a learner says before any flight, where that is defined: learners that take steps take
+none, ALPaCA answers from its prior, the neural process from an empty set. `scratch` trains a network of its
+own on the support flights.
 
 The loss is the negative log likelihood in nats for a label of two classes, and the squared error by the
 label's variance for numbers. Intervals (95 %, Student's) are over the test destinations of all folds, 20 a
@@ -36,6 +37,7 @@ import common
 from sharewise.data.episodes import Condition, Episodes, Shots, TaskRows
 from sharewise.data.episodes.catalog import load
 from sharewise.data.episodes.episode_set import EpisodeSet
+from sharewise.errors import DivergedError
 from sharewise.meta import LEARNERS, Learner, NetOptions, Spec, make_learner
 from sharewise.streams import stream
 from sharewise.train.meta import fit_learner
@@ -51,8 +53,8 @@ READING = Condition(shots=(5, 100), queries=30)
 
 #: Learner -> options to choose from on the validation destinations.
 CHOICES: dict[str, list[dict[str, Any]]] = {
-    "maml": [{"steps": 5, "rate": 0.01}, {"steps": 5, "rate": 0.05}],
-    "anil": [{"steps": 5, "rate": 0.01}, {"steps": 5, "rate": 0.05}],
+    "maml": [{"steps": 5, "rate": 0.002}, {"steps": 5, "rate": 0.02}],
+    "anil": [{"steps": 5, "rate": 0.002}, {"steps": 5, "rate": 0.02}],
     "cavia": [{"steps": 2, "rate": 0.1}, {"steps": 2, "rate": 1.0}],
     "matching": [{}],
     "r2d2": [{"regularisation": 1.0}, {"regularisation": 30.0}],
@@ -96,17 +98,27 @@ def train(
     )
     condition = READING if name in READERS else TRAINING
     folder = budget.folder / f"{key}-{name}-{choice}-{seed}-{budget.iterations}"
-    result = fit_learner(
-        learner, found.train, condition, options, valid=found.valid, valid_condition=TRAINING, folder=folder
-    )
+    try:
+        result = fit_learner(
+            learner,
+            found.train,
+            condition,
+            options,
+            valid=found.valid,
+            valid_condition=TRAINING,
+            folder=folder,
+        )
+    except DivergedError:
+        return learner, -np.inf
     return learner, result.best_score
 
 
 def trained(found: EpisodeSet, name: str, seeds: int, budget: Budget, key: str) -> list[Learner]:
     """Return a learner's seeds, with the options that were better on the validation destinations."""
     first = [train(found, name, choice, 0, budget, key) for choice in range(len(CHOICES[name]))]
-    best = int(np.argmax([-np.inf if np.isnan(score) else score for _, score in first]))
-    return [first[best][0], *(train(found, name, best, s, budget, key)[0] for s in range(1, seeds))]
+    best = int(np.argmax([0.0 if np.isnan(score) else score for _, score in first]))  # NaN: not trained
+    runs = [first[best], *(train(found, name, best, seed, budget, key) for seed in range(1, seeds))]
+    return [learner for learner, score in runs if score != -np.inf]
 
 
 def sample(source: TaskRows, number: int) -> tuple[list[str], Episodes]:
@@ -160,6 +172,9 @@ def measure(chosen: Any, label: str, budget: Budget) -> dict[str, Any]:
                 continue
             assert isinstance(found.test, TaskRows)
             own = trained(found, name, chosen.seeds, budget, f"{label}-{fold}")
+            if not own:
+                common.say(chosen, f"{label}, fold {fold}: {name} diverged with every seed")
+                continue
             for shots, by_place in test(own, name, found.test, budget.samples).items():
                 values.setdefault(name, {}).setdefault(shots, {}).update(by_place)
             common.say(chosen, f"{label}, fold {fold}: {name} {means(values[name])}")

@@ -230,7 +230,7 @@ def serve(side: Side, line: Connection) -> None:
     """Run batches as they are asked for, and answer with the seconds they took; no more for 0."""
     torch.set_num_threads(side.threads)
     run = runner(side)
-    run(2)
+    run(1)
     line.send(0.0)
     while count := line.recv():
         began = time.perf_counter()
@@ -249,7 +249,7 @@ def race(sides: dict[str, Side], rounds: int, seconds: float) -> dict[str, list[
         lines[name].recv()  # one after another: compiling and first steps disturb nobody
         processes.append(process)
     rates: dict[str, list[float]] = {name: [] for name in sides}
-    counts = {name: max(round(seconds / ask(lines[name], 2) * 2), 1) for name in sides}
+    counts = {name: fitting(lines[name], seconds) for name in sides}
     for _ in range(rounds):
         for name, side in sides.items():
             rates[name].append(counts[name] * side.batch / ask(lines[name], counts[name]))
@@ -257,6 +257,15 @@ def race(sides: dict[str, Side], rounds: int, seconds: float) -> dict[str, list[
         lines[name].send(0)
         process.join()
     return rates
+
+
+def fitting(line: Connection, seconds: float) -> int:
+    """Return how many batches take about so many seconds."""
+    count, taken = 1, ask(line, 1)
+    while taken < seconds / 8:
+        count *= 4
+        taken = ask(line, count)
+    return max(round(count * seconds / taken), 1)
 
 
 def ask(line: Connection, count: int) -> float:

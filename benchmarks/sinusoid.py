@@ -15,7 +15,8 @@ The papers show their results on sinusoids as curves, of other ranges and noise 
 no figures of theirs are quoted.
 
 Figures: `mse.<learner>.<K>.<steps>` with `mean`, `low`, `high`; `calibration.<learner>.<K>` with `covered`
-(share within the 90 % interval) and `nll` (nats); `seconds.<learner>` a training run took here.
+(share within the 90 % interval) and `nll` (nats); `seconds.<learner>` a training run took here;
+`diverged.<learner>` runs that did, which are left out.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from scipy.stats import t
 import common
 from sharewise.data.episodes import Condition
 from sharewise.data.episodes.functions import Sinusoids
+from sharewise.errors import DivergedError
 from sharewise.meta import Learner, NetOptions, Spec, make_learner
 from sharewise.train.meta import fit_learner
 from sharewise.train.meta_evaluate import evaluate_learner
@@ -85,12 +87,12 @@ READS: dict[str, Any] = {"condition": READING, "net": WIDE}
 RECIPES = {
     "maml": Recipe("maml", {"steps": 1, "rate": 0.01}, **PAPER),
     "maml_first_order": Recipe("maml", {"steps": 1, "rate": 0.01, "second_order": False}, **PAPER),
-    "maml_plus": Recipe("maml_plus", {"steps": 5, "rate": 0.01}),
+    "maml_plus": Recipe("maml_plus", {"steps": 5, "rate": 0.003}),
     "meta_sgd": Recipe("meta_sgd", {"steps": 1, "rate": 0.01}),
-    "anil": Recipe("anil", {"steps": 5, "rate": 0.01}),
+    "anil": Recipe("anil", {"steps": 5, "rate": 0.003}),
     "cavia": Recipe("cavia", {"steps": 1, "rate": 1.0}),
     "reptile": Recipe("reptile", {"steps": 10, "rate": 0.02}, rate=0.5, optimizer="sgd", schedule="linear"),
-    "imaml": Recipe("imaml", {"steps": 10, "rate": 0.01}),
+    "imaml": Recipe("imaml", {"steps": 10, "rate": 0.003}),
     "r2d2": Recipe("r2d2", **READS),
     "alpaca": Recipe("alpaca", **READS),
     "matching": Recipe("matching", **READS),
@@ -118,8 +120,11 @@ def recipe_of(job: Job) -> Recipe:
     return replace(recipe, iterations=min(recipe.iterations, job.iterations))
 
 
-def train(job: Job) -> tuple[Learner, float]:
-    """Return the trained learner and the seconds of its run; what lies in the folder is not trained again."""
+def train(job: Job) -> tuple[Learner | None, float]:
+    """Return the trained learner and the seconds of its run; what lies in the folder is not trained again.
+
+    It is None if the run diverged.
+    """
     recipe = recipe_of(job)
     learner = recipe.make(job.seed)
     options = MetaOptions(
@@ -134,7 +139,10 @@ def train(job: Job) -> tuple[Learner, float]:
         device="cpu",
     )
     folder = job.folder / f"{job.name}-{recipe.iterations}-{job.seed}"
-    found = fit_learner(learner, SOURCE, recipe.condition, options, folder=folder)
+    try:
+        found = fit_learner(learner, SOURCE, recipe.condition, options, folder=folder)
+    except DivergedError:
+        return None, float("nan")
     return learner, found.seconds
 
 
@@ -169,22 +177,28 @@ def interval(errors: Sequence[NDArray[np.float64]]) -> dict[str, float]:
     return {"mean": mean, "low": mean - reach, "high": mean + reach}
 
 
-def measure(chosen: Any, name: str, folder: Path) -> tuple[dict[str, Any], dict[str, Any], float]:
+def measure(chosen: Any, name: str, folder: Path) -> dict[str, Any]:
     """Return one learner's errors and calibration by K, and the median seconds of its runs."""
     trained = [train(Job(name, seed, chosen.iterations, folder)) for seed in range(chosen.seeds)]
+    learners = [learner for learner, _ in trained if learner is not None]
     errors: dict[str, Any] = {}
     calibration: dict[str, Any] = {}
-    for shots in SHOTS:
-        steps = {"own": None} | ({str(s): s for s in STEPS} if trained[0][0].stepwise else {})
+    for shots in SHOTS if learners else ():
+        steps = {"own": None} | ({str(s): s for s in STEPS} if learners[0].stepwise else {})
         errors[str(shots)] = {}
         for label, count in steps.items():
-            found = [test(learner, shots, count, chosen.tasks) for learner, _ in trained]
+            found = [test(learner, shots, count, chosen.tasks) for learner in learners]
             errors[str(shots)][label] = interval([each for each, _ in found])
             known = [each for _, each in found if each is not None]
         if known:
             covered, nll = np.mean(known, axis=0).tolist()
             calibration[str(shots)] = {"covered": covered, "nll": nll}
-    return errors, calibration, float(np.median([seconds for _, seconds in trained]))
+    return {
+        "mse": errors,
+        "calibration": calibration,
+        "seconds": round(float(np.nanmedian([seconds for _, seconds in trained])), 1) if learners else None,
+        "diverged": len(trained) - len(learners),
+    }
 
 
 def table(mse: dict[str, Any], calibration: dict[str, Any]) -> str:
@@ -213,7 +227,7 @@ def figure(mse: dict[str, Any]) -> str:
     for shots in map(str, SHOTS):
         panels[f"K = {shots}"] = drawn = []
         for name in DRAWN:
-            if name in mse:
+            if mse.get(name):
                 own = mse[name][shots]
                 points = [own.get(str(s), own["own"]) for s in STEPS]
                 parts = ([p[key] for p in points] for key in ("mean", "low", "high"))
@@ -246,13 +260,12 @@ def main() -> None:
             with multiprocessing.get_context("spawn").Pool(chosen.jobs) as pool:
                 for _ in pool.imap_unordered(train_apart, jobs):
                     pass
-        found: dict[str, dict[str, Any]] = {"mse": {}, "calibration": {}, "seconds": {}}
+        found: dict[str, dict[str, Any]] = {"mse": {}, "calibration": {}, "seconds": {}, "diverged": {}}
         for name in chosen.learners:
-            errors, calibration, seconds = measure(chosen, name, folder)
-            found["mse"][name], found["seconds"][name] = errors, round(seconds, 1)
-            if calibration:
-                found["calibration"][name] = calibration
-            common.say(chosen, f"{name}: {seconds:.0f} s, {errors['10']} {calibration}")
+            for kind, own in measure(chosen, name, folder).items():
+                if own or kind in ("mse", "diverged"):
+                    found[kind][name] = own
+            common.say(chosen, table({name: found["mse"][name]}, found["calibration"]))
             write = functools.partial(Path.write_text, encoding="utf-8")
             if chosen.table:
                 write(Path(chosen.table), table(found["mse"], found["calibration"]))
