@@ -166,9 +166,11 @@ def test(learner: Learner, shots: int, steps: int | None, tasks: int) -> tuple[N
     return found.metric, (float(found.covered.mean()), float(found.loss.mean()) + 0.5 * log(2 * pi))
 
 
-def interval(errors: Sequence[NDArray[np.float64]]) -> dict[str, float]:
-    """Return the mean over seeds and tasks with its interval for new ones of both."""
+def interval(errors: Sequence[NDArray[np.float64]]) -> dict[str, float | None]:
+    """Return the mean over seeds and tasks with its interval for new ones of both; None where it diverges."""
     each = np.stack(errors)
+    if not np.isfinite(each).all():
+        return {"mean": None, "low": None, "high": None}
     mean = float(each.mean())
     if len(each) < 2:
         return {"mean": mean, "low": mean, "high": mean}
@@ -217,7 +219,9 @@ def table(mse: dict[str, Any], calibration: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def cell(found: dict[str, float]) -> str:
+def cell(found: dict[str, Any]) -> str:
+    if found["mean"] is None:
+        return "diverges"
     return f"{found['mean']:.3f} ± {found['high'] - found['mean']:.3f}"
 
 
@@ -230,6 +234,8 @@ def figure(mse: dict[str, Any]) -> str:
             if mse.get(name):
                 own = mse[name][shots]
                 points = [own.get(str(s), own["own"]) for s in STEPS]
+                if any(p["mean"] is None for p in points):
+                    continue
                 parts = ([p[key] for p in points] for key in ("mean", "low", "high"))
                 drawn.append(curves.Curve(name, STEPS, *parts))
     return curves.draw(panels, "gradient steps", "mean squared error")
