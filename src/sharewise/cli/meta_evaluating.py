@@ -11,8 +11,9 @@ from rich.text import Text
 
 from sharewise.cli.folders import CONFIG, METRICS, REPORT, add_page, check_folder, finished_run
 from sharewise.cli.meta_checks import check_baselines, check_tests, tell_differences, test_tasks
+from sharewise.cli.meta_training import digest_of
 from sharewise.config import PreparedMeta, load_meta_config, parse_meta_config, prepare_meta, to_toml
-from sharewise.errors import ConfigError
+from sharewise.errors import ConfigError, DataError
 from sharewise.files import MANIFEST
 from sharewise.meta import Learner
 from sharewise.report import render_fewshot
@@ -37,6 +38,7 @@ def run_meta_evaluate(folder: Path, out: Path) -> None:
     evidence = _finished(out, run)
     if evidence is None:
         prepared = prepare_meta(config)
+        _check_data(prepared, run)
         check_tests(prepared)
         check_baselines(prepared)
         tell_differences(Console(stderr=True), prepared)
@@ -83,6 +85,15 @@ def _finished(out: Path, run: Run) -> dict[str, Any] | None:
             f"'{out}' holds the measurement of another run.", "Choose another folder, or remove this one."
         )
     return evidence
+
+
+def _check_data(prepared: PreparedMeta, run: Run) -> None:
+    """Refuse tasks that are not those of the training: the test's might be among the trained ones."""
+    if digest_of(prepared) != run.read_json(METRICS)["data"]["digest"]:
+        raise DataError(
+            f"'{prepared.config.data.source}' has changed since '{run.folder}' was trained on it.",
+            "Bring the data back, or train again.",
+        )
 
 
 def _measure_into(prepared: PreparedMeta, learner: Learner, run: Run, out: Path) -> dict[str, Any]:

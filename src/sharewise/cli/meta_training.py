@@ -12,7 +12,7 @@ from sharewise.cli.folders import CONFIG, METRICS, check_folder, finished_run, f
 from sharewise.cli.meta_checks import check_learning, tell_differences, test_tasks
 from sharewise.config import PreparedMeta, load_meta_config, prepare_meta, to_toml
 from sharewise.data.episodes import EpisodeSource, catalog
-from sharewise.files import MANIFEST
+from sharewise.files import MANIFEST, sha256
 from sharewise.meta import Learner
 from sharewise.serve import LearnerArtifact, save_learner
 from sharewise.serve.learner import LEARNER
@@ -100,6 +100,13 @@ def show_meta_training(console: Console, evidence: dict[str, Any], out: Path) ->
         console.print(text, markup=False)
 
 
+def digest_of(prepared: PreparedMeta) -> str:
+    """Return a text that differs where the tasks do."""
+    episodes = prepared.episodes
+    parts = [source.digest() for source in (episodes.train, episodes.valid, episodes.test) if source]
+    return sha256(" ".join(parts).encode())
+
+
 def _evidence(prepared: PreparedMeta, learner: Learner, result: MetaResult) -> dict[str, Any]:
     config, episodes, condition = prepared
     return {
@@ -117,6 +124,7 @@ def _evidence(prepared: PreparedMeta, learner: Learner, result: MetaResult) -> d
             "description": episodes.description,
             "source": episodes.source,
             "licence": episodes.licence,
+            "digest": digest_of(prepared),
         },
     }
 

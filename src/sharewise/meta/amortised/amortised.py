@@ -30,7 +30,6 @@ class Amortised(FeatureLearner[Learned], Generic[Learned]):
     """
 
     traceable = True
-    from_nothing = True
 
     def __init__(
         self,
