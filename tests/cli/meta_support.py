@@ -26,6 +26,7 @@ TABLE = (
 [data]
 source = "rows.csv"
 task_column = "user"
+features.keep = ["x", "colour"]
 
 [task]
 name = "y"

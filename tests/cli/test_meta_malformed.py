@@ -64,7 +64,7 @@ CONFIGS = {
     "no task column": (replaced('task_column = "user"', ""), "task_column"),
     "missing task column": (replaced('"user"', '"usr"'), "'user'"),
     "missing order": (replaced('"user"', '"user"\norder = "tme"'), "'time'"),
-    "unknown feature": (replaced('"user"', '"user"\nfeatures.drop = ["z"]'), "'z'"),
+    "unknown feature": (replaced('["x", "colour"]', '["x", "z"]'), "'z'"),
     "split through tasks": (
         replaced('"user"', '"user"\nsplit = { by = "fraction", test = 0.3 }'),
         "several splits",
@@ -123,7 +123,7 @@ TABLES: dict[str, tuple[Change, str]] = {
     "labels infinite": (lambda t: t.with_columns(y=pl.lit(float("inf"))), "infinite"),
     "no rows": (lambda t: t.head(0), "no rows"),
     "one task": (lambda t: t.with_columns(user=pl.lit("u")), "tasks"),
-    "features constant": (lambda t: t.select("user", "y", x=pl.lit(1.0)), "does not vary"),
+    "features constant": (lambda t: t.with_columns(x=pl.lit(1.0), colour=pl.lit("red")), "does not vary"),
 }
 
 
