@@ -35,7 +35,7 @@ class Recipe:
     within: float = 0.9
     distortion: Distortion = field(default_factory=lambda: Distortion(symmetries=8))
     condition: Condition = field(default_factory=lambda: Condition(shots=1, queries=3, ways=20))
-    net: NetOptions = field(default_factory=lambda: NetOptions(channels=(32, 64, 128, 128)))
+    net: NetOptions = field(default_factory=lambda: NetOptions(channels=(32, 64, 128, 256)))
     options: MetaOptions = field(
         default_factory=lambda: MetaOptions(
             iterations=25_000,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sharewise.data.episodes import Condition, EpisodeSource, omniglot
+from sharewise.data.episodes import Condition, EpisodeSource, LabelledExamples, omniglot
 from sharewise.meta import Learner, Spec, make_learner
 from sharewise.train.meta import fit_learner
 from sharewise.train.meta_evaluate import evaluate_learner
@@ -48,7 +49,7 @@ class Entry:
 
 ENTRIES: dict[str, Entry] = {
     "maml": Entry("maml", {"rate": 0.4}),
-    "maml_first_order": Entry("maml", {"rate": 0.4, "first_order": True}),
+    "maml_first_order": Entry("maml", {"rate": 0.4, "second_order": False}),
     "maml_plus": Entry("maml_plus", {"rate": 0.1}),
     "anil": Entry("anil", {"rate": 0.1}),
     "meta_sgd": Entry("meta_sgd", {"rate": 0.1}),
@@ -73,14 +74,14 @@ TRIAL = 5
 
 
 def cell(
-    name: str, ways: int, shots: int, minutes: float, episodes: int, seed: int, cache: Path | None
+    name: str, ways: int, shots: int, minutes: float, episodes: int, seed: int, folder: Path | None
 ) -> dict[str, Any]:
     """Train and test a learner, for as many steps as fit into minutes of one core's time.
 
     Returns:
         its accuracy in percent with an interval over episodes, steps, core-minutes and the published figure.
     """
-    entry, parts = ENTRIES[name], omniglot.sources("vinyals")
+    entry, parts = ENTRIES[name], _parts()
     test = Condition(shots=shots, queries=15, ways=ways)
     train = Condition(shots=shots, queries=entry.queries, ways=entry.ways or ways)
     learner, options = _make(entry, train, parts["train"], seed), {}
@@ -88,12 +89,12 @@ def cell(
     if learner.trained:
         # A trial finds the price of a step; its weights are thrown away.
         steps = _affordable(_make(entry, train, parts["train"], seed), entry, train, parts["train"], minutes)
-        folder = None if cache is None else cache / f"vinyals-{name}-{ways}-{shots}-{seed}"
-        if folder is not None and (folder / "steps").exists():
-            steps = int((folder / "steps").read_text())
-        elif folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / "steps").write_text(str(steps))
+        run = None if folder is None else folder / f"vinyals-{name}-{ways}-{shots}-{seed}"
+        if run is not None and (run / "steps").exists():
+            steps = int((run / "steps").read_text(encoding="utf-8"))
+        elif run is not None:
+            run.mkdir(parents=True, exist_ok=True)
+            (run / "steps").write_text(str(steps), encoding="utf-8")
         fitted = fit_learner(
             learner,
             parts["train"],
@@ -101,7 +102,7 @@ def cell(
             _options(entry, steps, seed),
             valid=parts["valid"],
             valid_condition=test,
-            folder=folder,
+            folder=run,
         )
         options = {"steps": fitted.steps, "best_step": fitted.best_step}
     spent = time.process_time() - began
@@ -115,6 +116,11 @@ def cell(
         "published": PUBLISHED.get(name, {}).get((ways, shots)),
         **options,
     }
+
+
+@cache
+def _parts() -> dict[str, LabelledExamples]:
+    return omniglot.sources("vinyals")
 
 
 def _make(entry: Entry, train: Condition, source: EpisodeSource, seed: int) -> Learner:

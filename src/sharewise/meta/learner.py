@@ -40,6 +40,39 @@ class Spec:
         """Return what a learner has to know of episodes of a source, drawn in that condition."""
         return cls(source.inputs, source.kind, source.ways(condition), source.drawn_classes)
 
+    def check(self, source: EpisodeSource, condition: Condition, any_ways: bool = False) -> None:
+        """Raise DataError if episodes of a source are others than these.
+
+        Args:
+            source: of the episodes.
+            condition: in which they are drawn.
+            any_ways: the number of ways may differ.
+        """
+        other = Spec.of(source, condition)
+        if other.kind.name != self.kind.name:
+            raise DataError(
+                f"The episodes have labels of kind '{other.kind.name}', but the learner was made for "
+                f"'{self.kind.name}'.",
+                "Use episodes of the kind that it was trained on.",
+            )
+        if other._rows != self._rows:
+            raise DataError(
+                f"The episodes have {other._rows}, but the learner was made for {self._rows}.",
+                "Encode the rows as those that it was trained on.",
+            )
+        if other.ways > self.ways and not any_ways:
+            raise DataError(
+                f"A task has {other.ways} classes, but the learner was made for {self.ways}.",
+                "Give tasks of as many classes as it was trained on, or use a metric learner.",
+            )
+
+    @property
+    def _rows(self) -> str:
+        """What a row is, in words."""
+        if self.inputs.image is not None:
+            return f"images of {list(self.inputs.image)}"
+        return f"rows of {len(self.inputs.bins)} numbers and {len(self.inputs.cardinalities)} categories"
+
     @property
     def width(self) -> int:
         """Outputs for a row."""
@@ -90,8 +123,12 @@ class Learner(nn.Module, ABC):
     any_ways: ClassVar[bool] = False
     #: True where `judge` can be compiled as a whole: no look at a value decides what is computed.
     traceable: ClassVar[bool] = False
+    #: True where there is a prediction before any example is seen: of the initial model, or of a prior.
+    from_nothing: ClassVar[bool] = False
     #: Prediction steps that `adapt` may be asked for.
     stepwise: ClassVar[bool] = False
+    #: Prefixes of the parameters that weight decay should leave alone, such as learned rates.
+    undecayed: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, spec: Spec) -> None:
         super().__init__()
@@ -147,12 +184,15 @@ class Learner(nn.Module, ABC):
 
     def check(self, episodes: Episodes) -> None:
         """Raise DataError if the learner cannot read episodes like these."""
-        check_support(self.spec, episodes.support, episodes.ways, self.any_ways)
+        check_support(self.spec, episodes.support, episodes.ways, self.any_ways, self.from_nothing)
 
 
-def check_support(spec: Spec, support: Shots, ways: int, any_ways: bool = False) -> None:
+def check_support(
+    spec: Spec, support: Shots, ways: int, any_ways: bool = False, from_nothing: bool = False
+) -> None:
     """Raise DataError if a support set is empty, not finite, or of other classes than the learner's."""
-    if not support.rows or not len(support) or (support.mask is not None and not support.mask.any(1).all()):
+    empty = not support.rows or (support.mask is not None and not bool(support.mask.any(1).all()))
+    if not len(support) or (empty and not from_nothing):
         raise DataError("A support set is empty.", "Give at least one example of every task.")
     for key, value in support.inputs.items():
         if value.is_floating_point() and not bool(value.isfinite().all()):
@@ -160,6 +200,8 @@ def check_support(spec: Spec, support: Shots, ways: int, any_ways: bool = False)
     targets = support.targets if support.mask is None else support.targets[support.mask]
     if not bool(targets.isfinite().all()):
         raise DataError("The support set's targets are not all finite.", "Leave such examples out.")
+    if not targets.numel():
+        return
     if not spec.kind.categorical:
         problem = spec.kind.problem(targets.detach().double().flatten().cpu().numpy())
         if problem is not None:

@@ -10,11 +10,10 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTens
 
 from sharewise.data.episodes import Condition, Episodes, EpisodeSource
 from sharewise.errors import ConfigError, DataError
-from sharewise.meta import LEARNERS
-from sharewise.tasks import InputSpec
+from sharewise.meta import LEARNERS, Learner
+from sharewise.tasks import InputSpec, Kind
 from sharewise.tasks.kinds import KINDS
 from sharewise.testing.tasks_to_learn import (
-    COLUMNS,
     LearnerCase,
     assert_same,
     build,
@@ -85,7 +84,8 @@ def trained_means_trained(name: str) -> None:
     options = MetaOptions(
         iterations=40, tasks_per_batch=len(episodes), eval_every=40, learning_rate=0.01, strategy="whole"
     )
-    fit_learner(learner, _Always(episodes), Condition(shots=case.shots, queries=4), options)
+    source = _Always(episodes, learner.spec.kind, learner.spec.inputs)
+    fit_learner(learner, source, Condition(shots=case.shots, queries=4), options)
     last = float(learner.losses(forecast_of(learner, episodes), episodes.query).mean())
     if LEARNERS[name].trained:
         assert last < first - 0.01, f"{name}: from {first:.3f} to {last:.3f}"
@@ -120,23 +120,41 @@ def seeds_decide(name: str) -> None:
 
 
 def bad_supports_are_refused(name: str) -> None:
-    """No rows, rows that are all padding, and numbers that are none are refused by `check`."""
+    """Numbers that are none are refused by `check`."""
     case = first_case(name)
     learner, episodes = build(case), make_episodes(case)
     support = episodes.support
-    nothing = torch.zeros_like(support.targets, dtype=torch.bool)
     numbers = torch.full_like(support.inputs["numeric"], float("nan"))
     for bad in (
-        support.first(0),
-        replace(support, mask=nothing),
         replace(support, inputs={**support.inputs, "numeric": numbers}),
         replace(support, targets=torch.full_like(support.targets, float("inf"))),
     ):
-        try:
-            learner.check(replace(episodes, support=bad))
-        except DataError:
-            continue
-        raise AssertionError(f"{name} takes a bad support set")
+        assert _refuses(learner, replace(episodes, support=bad)), f"{name} takes a bad support set"
+
+
+def from_nothing_means_from_nothing(name: str) -> None:
+    """No rows, and rows that are all padding, are refused; or all of them give one and the same forecast."""
+    case = first_case(name)
+    learner, episodes = build(case).eval(), make_episodes(case)
+    support = episodes.support
+    nothing = torch.zeros_like(support.targets, dtype=torch.bool)
+    found = []
+    for empty in (support.first(0), replace(support, mask=nothing)):
+        asked = replace(episodes, support=empty)
+        assert _refuses(learner, asked) != learner.from_nothing, f"{name}: an empty support set"
+        if learner.from_nothing:
+            found.append(forecast_of(learner, asked))
+            assert bool(found[-1].outputs.isfinite().all()), f"{name}: no forecast from nothing"
+    if found:
+        assert_same(found[0], found[1], name)
+
+
+def _refuses(learner: Learner, episodes: Episodes) -> bool:
+    try:
+        learner.check(episodes)
+    except DataError:
+        return True
+    return False
 
 
 def noise_gives_chance(name: str) -> None:
@@ -168,6 +186,7 @@ LEARNER_CHECKS: dict[str, Callable[[str], None]] = {
         traceable_means_no_look_at_values,
         seeds_decide,
         bad_supports_are_refused,
+        from_nothing_means_from_nothing,
         noise_gives_chance,
     )
 }
@@ -178,7 +197,8 @@ class _Always(EpisodeSource):
     """The same episodes, again and again."""
 
     episodes: Episodes
-    inputs: InputSpec = COLUMNS
+    kind: Kind
+    inputs: InputSpec
 
     def check(self, condition: Condition) -> None:
         pass

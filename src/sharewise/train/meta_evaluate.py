@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sharewise.data.episodes import Condition, Episodes, EpisodeSource
+from sharewise.data.episodes.condition import ends
+from sharewise.errors import DataError
 from sharewise.meta import Forecast, Learner
 from sharewise.train.devices import device_of
 
@@ -114,8 +116,9 @@ def evaluate_learner(
         watch: shown every batch of episodes with the forecast for its query rows.
 
     Raises:
-        DataError: if the learner cannot read such episodes.
+        DataError: if there are no such episodes, or the learner cannot read them.
     """
+    check_source(learner, source, condition)
     device, was = device_of(learner), learner.training
     learner.eval()
     parts: list[tuple[Tensor, ...]] = []
@@ -147,6 +150,17 @@ def evaluate_learner(
         columns[2] if len(columns) > 2 else None,
         torch.cat(tasks).cpu().numpy() if tasks else None,
     )
+
+
+def check_source(learner: Learner, source: EpisodeSource, condition: Condition) -> None:
+    """Raise DataError if there are no such episodes, or the learner was made for others."""
+    source.check(condition)
+    learner.spec.check(source, condition, any_ways=learner.any_ways)
+    if ends(condition.shots)[0] == 0 and not learner.from_nothing:
+        raise DataError(
+            f"Episodes may have no support at all, from which {type(learner).__name__} cannot learn.",
+            "Ask for at least one shot, or use a learner that has a prediction before it sees an example.",
+        )
 
 
 def score(

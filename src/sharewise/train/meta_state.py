@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from sharewise.meta import Learner
 from sharewise.train.state import Cursor, flatten_optimizer, plain, tensors_of, unflatten_optimizer
 
 
@@ -22,13 +23,15 @@ class MetaState:
         running: `[2]` sum of losses, and steps, since the last record of the log.
         cursor: where the run is; its epoch stays 0.
         best: the weights of the best evaluation; None before it.
+        cores: on which the run was begun; how sums are rounded may depend on it.
     """
 
-    model: nn.Module
+    model: Learner
     optimizer: torch.optim.Optimizer
     running: Tensor
     cursor: Cursor = field(default_factory=Cursor)
     best: dict[str, Tensor] | None = None
+    cores: int = 1
 
     def keep_best(self) -> None:
         """Remember the present weights as the best."""
@@ -52,11 +55,12 @@ class MetaState:
 
     def values(self) -> dict[str, Any]:
         """Return all that is not a tensor, for JSON."""
-        return asdict(self.cursor)
+        return {**asdict(self.cursor), "cores": self.cores}
 
     def load(self, tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> None:
         """Go on where `tensors()` and `values()` were taken."""
-        self.cursor = Cursor(**values)
+        self.cursor = Cursor(**{name: value for name, value in values.items() if name != "cores"})
+        self.cores = values["cores"]
         self.model.load_state_dict(tensors_of(tensors, "model"))
         unflatten_optimizer(self.optimizer, tensors_of(tensors, "optimizer"))
         self.running.copy_(tensors["run.running"])

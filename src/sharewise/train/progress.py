@@ -21,7 +21,7 @@ class Progress:
         """`steps` in all, of which `done` were taken before a resumption."""
 
     def step(self, rows: int) -> None:
-        """One more step, with so many rows."""
+        """One more step, with so many rows; in meta-training, tasks."""
 
     def evaluated(self, record: Mapping[str, Any]) -> None:
         """A record of the log: step, epoch, score, train and valid losses by task."""
@@ -39,9 +39,10 @@ class RichProgress(Progress):
     Args:
         console: where to draw; standard error by default, so that results can be piped.
         label: what is being trained.
+        unit: what is counted; in meta-training tasks.
     """
 
-    def __init__(self, console: Console | None = None, label: str = "training") -> None:
+    def __init__(self, console: Console | None = None, label: str = "training", unit: str = "rows") -> None:
         self._bar = Bar(
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
@@ -50,7 +51,7 @@ class RichProgress(Progress):
             TimeRemainingColumn(),
             console=console or Console(stderr=True),
         )
-        self._label = label
+        self._label, self._unit = label, unit
         self._task: TaskID | None = None
         self._score = ""
         self._rows = self._steps = 0
@@ -84,7 +85,9 @@ class RichProgress(Progress):
             return
         self._shown = time.perf_counter()
         speed = self._rows / max(self._shown - self._began, 1e-9)
-        self._bar.update(self._task, advance=self._steps, speed=f"{speed:,.0f} rows/s", score=self._score)
+        self._bar.update(
+            self._task, advance=self._steps, speed=f"{speed:,.0f} {self._unit}/s", score=self._score
+        )
         self._steps = 0
 
 

@@ -14,7 +14,7 @@ from sharewise.streams import stream
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"shots": 0}, r"shots = 0.*from 1 on"),
+        ({"shots": -1}, r"shots = -1.*from 0 on"),
         ({"shots": (3, 1)}, r"shots = \(3, 1\).*rising pair"),
         ({"shots": (1, 2, 3)}, "rising pair"),
         ({"shots": 2.5}, "whole number"),

@@ -18,7 +18,7 @@ class Condition:
 
     Args:
         shots: examples in the support set; for classification of every class. A pair (from, to) draws anew
-            for every batch of episodes.
+            for every batch of episodes. With 0 a learner has to predict before it sees an example.
         queries: examples in the query set; for classification of every class.
         ways: classes of a task, or a pair; None where labels are no classes to be drawn.
 
@@ -34,7 +34,7 @@ class Condition:
         for name in ("shots", "ways"):  # TOML and JSON know lists only
             if isinstance(getattr(self, name), list):
                 object.__setattr__(self, name, tuple(getattr(self, name)))
-        _check("shots", self.shots, 1)
+        _check("shots", self.shots, 0)
         _check("queries", self.queries, 1)
         if self.ways is not None:
             _check("ways", self.ways, 2)

@@ -9,7 +9,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from sharewise.data.episodes.checks import check_rows
-from sharewise.data.episodes.condition import Condition
+from sharewise.data.episodes.condition import Condition, ends
 from sharewise.data.episodes.draws import distinct
 from sharewise.data.episodes.shots import Episodes, Shots
 from sharewise.data.episodes.source import Drawn, EpisodeSource
@@ -72,6 +72,11 @@ class LabelledExamples(EpisodeSource):
     def check(self, condition: Condition) -> None:
         if condition.ways is None:
             raise ConfigError("Episodes of classification need 'ways'.", "Say how many classes a task has.")
+        if ends(condition.shots)[0] < 1:
+            raise ConfigError(
+                "Episodes of classification need at least one shot: their labels are new in every task.",
+                "Ask for a shot or more.",
+            )
         need = condition.most_shots + condition.queries
         fit = self._fit(need)
         if len(fit) < condition.most_ways:

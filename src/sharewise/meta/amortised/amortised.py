@@ -30,6 +30,7 @@ class Amortised(FeatureLearner[Learned], Generic[Learned]):
     """
 
     traceable = True
+    from_nothing = True
 
     def __init__(
         self,

@@ -20,6 +20,7 @@ class Scratch(GradientLearner):
     """Random weights, then `steps` of Adam on the support set, all tasks side by side; nothing is shared."""
 
     trained = False
+    from_nothing = False  # random weights are no prediction
     unrolls: ClassVar[bool] = False
 
     def __init__(self, spec: Spec, *, steps: int = 100, rate: float = 0.01, **options: Any) -> None:

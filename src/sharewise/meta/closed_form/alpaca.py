@@ -33,6 +33,8 @@ class ALPaCA(FeatureLearner[tuple[Tensor, Tensor]]):
     """
 
     traceable = True
+    from_nothing = True
+    undecayed = ("root",)
     kinds: ClassVar[frozenset[str]] = frozenset({"regression"})
 
     def __init__(self, spec: Spec, *, seed: int = 0, noise: float = 0.1, **options: Any) -> None:

@@ -36,6 +36,7 @@ class GradientLearner(Learner):
 
     stepwise = True
     traceable = True
+    from_nothing = True
     #: False where there are no steps to differentiate through: then `second_order` is no option.
     unrolls: ClassVar[bool] = True
     #: Size of a task's context, for learners that adapt that.

@@ -28,6 +28,7 @@ class MAMLPlus(GradientLearner):
     """
 
     progress: Tensor
+    undecayed = ("rates",)
 
     def __init__(self, spec: Spec, *, steps: int = 5, anneal: float = 0.15, **options: Any) -> None:
         super().__init__(spec, steps=steps, **options)

@@ -15,6 +15,8 @@ from sharewise.meta.nets import Weights
 class MetaSGD(GradientLearner):
     """φ = θ - α ∘ ∇L(θ) with a learned α for every weight (equation 2); all start at `rate`."""
 
+    undecayed = ("rates",)
+
     def __init__(self, spec: Spec, **options: Any) -> None:
         super().__init__(spec, **options)
         self.rates = nn.ParameterDict(

@@ -1,0 +1,176 @@
+"""What a user gets wrong at Python level: each a clear error of one sentence and a remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from small_episodes import COLUMNS, IMAGES, episodes, learner
+from torch import nn
+
+from sharewise.data.episodes import Condition, Shots, Sinusoids
+from sharewise.errors import ConfigError, DataError
+from sharewise.meta import LEARNERS, NetOptions, OwnNet, Spec, make_learner
+from sharewise.tasks import InputSpec
+from sharewise.tasks.kinds import Binary, Count, Multiclass, Regression
+from sharewise.train import MetaOptions, fit_learner
+from sharewise.train.meta_evaluate import evaluate_learner
+
+NUMBERS, CLASSES = Spec(COLUMNS, Regression()), Spec(COLUMNS, Multiclass(), 3)
+
+MADE: dict[str, tuple[str, Callable[[], Any]]] = {
+    "unknown learner": ("Did you mean 'maml'", lambda: make_learner("mamll", NUMBERS)),
+    "unknown option": ("Did you mean 'steps'", lambda: make_learner("maml", NUMBERS, step=3)),
+    "no options": ("takes none", lambda: make_learner("centroid", CLASSES, steps=3)),
+    "second order of none": (
+        "no 'second_order'",
+        lambda: make_learner("reptile", NUMBERS, second_order=True),
+    ),
+    "implicit second order": ("no 'second_order'", lambda: make_learner("imaml", NUMBERS, second_order=True)),
+    "text for a number": ("whole number", lambda: make_learner("maml", NUMBERS, steps="3")),
+    "half a step": ("whole number", lambda: make_learner("maml", NUMBERS, steps=1.5)),
+    "a number for a truth": ("true or false", lambda: make_learner("maml", NUMBERS, second_order=1)),
+    "steps below 0": ("-1 steps", lambda: make_learner("maml", NUMBERS, steps=-1)),
+    "rate 0": ("learning rate is 0", lambda: make_learner("maml", NUMBERS, rate=0.0)),
+    "rate not finite": ("finite number", lambda: make_learner("maml", NUMBERS, rate=float("nan"))),
+    "MAML++ without steps": ("at least one step", lambda: make_learner("maml_plus", NUMBERS, steps=0)),
+    "MAML++ anneals never": ("anneal = 0", lambda: make_learner("maml_plus", NUMBERS, anneal=0.0)),
+    "no context": ("context of 0", lambda: make_learner("cavia", NUMBERS, context=0)),
+    "context in an own net": (
+        "its own network",
+        lambda: make_learner("cavia", NUMBERS, net=OwnNet(nn.Linear(2, 1))),
+    ),
+    "Reptile without rows": ("at least 1", lambda: make_learner("reptile", NUMBERS, inner_batch=0)),
+    "iMAML unregularised": ("positive", lambda: make_learner("imaml", NUMBERS, regularisation=0.0)),
+    "ridge unregularised": ("positive", lambda: make_learner("r2d2", NUMBERS, regularisation=-1.0)),
+    "no noise": ("positive", lambda: make_learner("alpaca", NUMBERS, noise=0.0)),
+    "heads do not divide": ("3 heads", lambda: make_learner("anp", NUMBERS, width=8, heads=3)),
+    "transformer's heads": ("3 heads", lambda: make_learner("transformer", NUMBERS, width=8, heads=3)),
+    "no layers": ("depth = 0", lambda: make_learner("transformer", NUMBERS, depth=0)),
+    "no width": ("width = 0", lambda: make_learner("cnp", NUMBERS, width=0)),
+    "floor above 1": ("floor = 1.5", lambda: make_learner("cnp", NUMBERS, floor=1.5)),
+    "a kind it cannot": ("kind 'count'", lambda: make_learner("alpaca", Spec(COLUMNS, Count()))),
+    "one way": ("1 ways", lambda: make_learner("maml", Spec(COLUMNS, Multiclass(), 1))),
+    "no inputs": ("empty", lambda: make_learner("maml", Spec(InputSpec(), Regression()))),
+    "a plain module": (
+        "is a Linear",
+        lambda: make_learner("maml", NUMBERS, net=nn.Linear(2, 1)),  # type: ignore[arg-type]
+    ),
+    "a plain module for features": (
+        "is a dict",
+        lambda: make_learner("protonet", CLASSES, net={"hidden": 3}),  # type: ignore[arg-type]
+    ),
+    "no hidden units": ("hidden = (0,)", lambda: NetOptions(hidden=(0,))),
+    "unknown norm": (
+        "Did you mean 'group'",
+        lambda: make_learner("maml", Spec(IMAGES, Multiclass(), 2), net=NetOptions(norm="groups")),
+    ),
+    "running statistics": (
+        "mix the tasks",
+        lambda: make_learner("maml", Spec(IMAGES, Multiclass(), 2), net=NetOptions(norm="running")),
+    ),
+    "negative steps to adapt": ("-2 steps", lambda: learner().adapt(episodes().support, -2)),
+}
+
+
+@pytest.mark.parametrize("case", MADE.values(), ids=MADE)
+def test_learners_that_cannot_be(case: tuple[str, Callable[[], Any]]) -> None:
+    text, make = case
+    with pytest.raises(ConfigError) as caught:
+        make()
+    assert text in str(caught.value)
+    assert caught.value.remedy
+
+
+def spoiled(support: Shots, **changes: Any) -> Shots:
+    return replace(support, **changes)
+
+
+def with_nan(support: Shots) -> Shots:
+    x = support.inputs["numeric"].clone()
+    x[1, 2, 0] = float("nan")
+    return replace(support, inputs={"numeric": x})
+
+
+SUPPORTS: dict[str, tuple[str, Callable[[Shots], Shots]]] = {
+    "no rows": ("is empty", lambda s: s.first(0)),
+    "no tasks": ("is empty", lambda s: s.take(slice(0, 0))),
+    "a task of padding alone": (
+        "is empty",
+        lambda s: spoiled(s, mask=torch.arange(3).unsqueeze(1).expand_as(s.targets) > 0),
+    ),
+    "NaN in inputs": ("inputs 'numeric' are not all finite", with_nan),
+    "NaN in targets": (
+        "targets are not all finite",
+        lambda s: spoiled(s, targets=s.targets + float("nan")),
+    ),
+    "more ways": ("5 classes, but the learner was made for 3", lambda s: spoiled(s, targets=s.targets + 2)),
+    "a class below 0": ("no whole number", lambda s: spoiled(s, targets=s.targets - 1)),
+    "half a class": ("no whole number", lambda s: spoiled(s, targets=s.targets / 2)),
+}
+
+
+@pytest.mark.parametrize("case", SUPPORTS.values(), ids=SUPPORTS)
+@pytest.mark.parametrize("name", ["maml", "r2d2", "transformer"])
+def test_support_sets_that_cannot_be_learned_from(
+    name: str, case: tuple[str, Callable[[Shots], Shots]]
+) -> None:
+    text, spoil = case
+    batch = episodes(shots=6, ways=3)
+    with pytest.raises(DataError, match=text):
+        learner(name, Multiclass()).check(replace(batch, support=spoil(batch.support)))
+
+
+def test_targets_that_the_kind_does_not_know() -> None:
+    batch = episodes()
+    with pytest.raises(DataError, match="a binary label is 0 or 1"):
+        learner("maml", Binary()).check(batch)
+    with pytest.raises(DataError, match="a count is 0, 1, 2"):
+        learner("maml", Count()).check(batch)
+    learner("maml").check(batch)
+
+
+@pytest.mark.parametrize("name", ["protonet", "centroid"])
+def test_a_class_without_examples(name: str) -> None:
+    batch = episodes(shots=6, ways=3)
+    gone = replace(batch.support, targets=2 * (batch.support.targets > 0).double())
+    with pytest.raises(DataError, match="no support example of class 1"):
+        learner(name, Multiclass()).adapt(gone)(batch.query.inputs)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in LEARNERS if name not in ("protonet", "centroid", "alpaca")]
+)
+def test_other_learners_do_without_it(name: str) -> None:
+    batch = episodes(shots=6, ways=3)
+    gone = replace(batch.support, targets=2 * (batch.support.targets > 0).double())
+    made = learner(name, Multiclass())
+    with torch.no_grad():
+        assert made.adapt(gone)(batch.query.inputs).outputs.isfinite().all()
+
+
+def test_padded_images_are_refused_where_padding_would_count() -> None:
+    batch = episodes(shots=4, ways=2, image=True)
+    padded = replace(batch.support, mask=torch.arange(4).expand(3, -1) < 3)
+    for norm, refused in (("support", True), ("transductive", True), ("group", False), ("none", False)):
+        net = NetOptions(channels=(2,), norm=norm)
+        for name in ("maml", "protonet", "reptile", "pooled", "scratch", "fine_tuned", "imaml"):
+            options = {"steps": 1} if name != "protonet" else {}
+            made = make_learner(name, Spec(IMAGES, Multiclass(), 2), net=net, **options).double()
+            if refused:
+                with pytest.raises(DataError, match="padding would count"):
+                    made.judge(replace(batch, support=padded))
+            else:
+                made.judge(replace(batch, support=padded))
+
+
+def test_training_and_evaluation_check_what_they_are_given() -> None:
+    source = Sinusoids()
+    made = make_learner("maml", Spec(source.inputs, source.kind), net=NetOptions(hidden=(4,)))
+    with pytest.raises(ConfigError, match="no classes to draw"):
+        fit_learner(made, source, Condition(shots=2, queries=2, ways=3), MetaOptions(iterations=1))
+    with pytest.raises(ConfigError, match="no classes to draw"):
+        evaluate_learner(made, source, Condition(shots=2, queries=2, ways=3), episodes=2)

@@ -1,0 +1,92 @@
+"""Learners that compare with a support set, or read it: what its order and its labels' numbers mean."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from small_episodes import episodes, learner
+
+from sharewise.meta import LEARNERS
+from sharewise.meta.amortised.attentive import Attention
+from sharewise.meta.metric import Matching, ProtoNet
+from sharewise.nn.initial import Initial
+from sharewise.streams import stream
+from sharewise.tasks.kinds import Multiclass
+
+READERS = ["protonet", "matching", "centroid", "cnp", "anp", "transformer", "r2d2", "alpaca"]
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_the_order_of_the_support_set_means_nothing(name: str) -> None:
+    kind = Multiclass() if "multiclass" in (LEARNERS[name].kinds or {"multiclass"}) else None
+    made = learner(name, kind)
+    batch = episodes(shots=9, ways=3 if kind else 0)
+    order = torch.rand(3, 9, generator=stream(0, "order")).argsort(1)  # another in every task
+    support = replace(
+        batch.support,
+        inputs={"numeric": batch.support.inputs["numeric"].gather(1, order.unsqueeze(2).expand(-1, -1, 2))},
+        targets=batch.support.targets.gather(1, order),
+    )
+    one, other = (made.adapt(part)(batch.query.inputs) for part in (batch.support, support))
+    torch.testing.assert_close(one.outputs, other.outputs)
+    if one.variance is not None:
+        torch.testing.assert_close(one.variance, other.variance)
+
+
+@pytest.mark.parametrize("name", ["protonet", "matching", "centroid", "r2d2"])
+def test_renumbered_ways_permute_outputs(name: str) -> None:
+    made, batch = learner(name, Multiclass()), episodes(shots=9, ways=3)
+    other = torch.tensor([2, 0, 1])
+    support = replace(batch.support, targets=other[batch.support.targets.long()].double())
+    found = made.adapt(batch.support)(batch.query.inputs).outputs
+    renumbered = made.adapt(support)(batch.query.inputs).outputs
+    torch.testing.assert_close(renumbered[..., other], found)
+
+
+def test_prototypes_are_means_and_scores_distances() -> None:
+    made, batch = learner("protonet", Multiclass()), episodes(shots=9, ways=3)
+    assert isinstance(made, ProtoNet)
+    known, asked = (made.features(part.inputs).detach().numpy() for part in (batch.support, batch.query))
+    found = made.adapt(batch.support)(batch.query.inputs).outputs.detach().numpy()
+    labels = batch.support.targets.numpy()
+    for task in range(3):
+        centres = np.stack([known[task][labels[task] == way].mean(0) for way in range(3)])
+        expected = -((asked[task][:, None] - centres) ** 2).sum(2)
+        np.testing.assert_allclose(found[task], expected, atol=1e-10)
+
+
+def test_matching_is_attention_over_labels() -> None:
+    made, batch = learner("matching", Multiclass()), episodes(shots=9, ways=3)
+    assert isinstance(made, Matching)
+    known, asked = (made.features(part.inputs).detach().numpy() for part in (batch.support, batch.query))
+    shares = made.adapt(batch.support)(batch.query.inputs).outputs.softmax(-1).detach().numpy()
+    for task in range(3):
+        for row, share in zip(asked[task], shares[task], strict=True):
+            lengths = np.linalg.norm(known[task], axis=1) * np.linalg.norm(row)
+            weight = np.exp(10 * (known[task] @ row) / np.maximum(lengths, 1e-12))
+            weight = weight / weight.sum()
+            labels = batch.support.targets[task].numpy()
+            expected = [weight[labels == way].sum() for way in range(3)]
+            np.testing.assert_allclose(share, expected, atol=1e-5)
+
+
+def test_attention_sees_the_mask_alone() -> None:
+    """With a mask it is what it is without these rows; plain softmax of scaled products, in heads."""
+    generator = stream(0, "attention")
+    query, key, value = (torch.randn(2, n, 8, generator=generator, dtype=torch.float64) for n in (3, 5, 5))
+    mask = torch.tensor([[True, False, True, True, False]] * 2)
+    attention = Attention(8, 2, Initial(0)).double()
+    found = attention(query, key, value, mask)
+    torch.testing.assert_close(found, attention(query, key[:, mask[0]], value[:, mask[0]], None))
+    weight = {name: w.detach() for name, w in attention.weight.items()}
+    heads = []
+    for head in (slice(0, 4), slice(4, 8)):
+        q, k, v = (
+            (x @ weight[name].T)[..., head] for x, name in ((query, "query"), (key, "key"), (value, "value"))
+        )
+        scores = (q @ k.transpose(1, 2) / 2.0).masked_fill(~mask.unsqueeze(1), float("-inf"))
+        heads.append(scores.softmax(-1) @ v)
+    torch.testing.assert_close(found, torch.cat(heads, -1) @ weight["out"].T)
