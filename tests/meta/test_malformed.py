@@ -11,7 +11,7 @@ import torch
 from small_episodes import COLUMNS, IMAGES, episodes, learner
 from torch import nn
 
-from sharewise.data.episodes import Condition, Shots, Sinusoids
+from sharewise.data.episodes import Condition, LabelledExamples, Shots, Sinusoids
 from sharewise.errors import ConfigError, DataError
 from sharewise.meta import LEARNERS, NetOptions, OwnNet, Spec, make_learner
 from sharewise.tasks import InputSpec
@@ -174,3 +174,11 @@ def test_training_and_evaluation_check_what_they_are_given() -> None:
         fit_learner(made, source, Condition(shots=2, queries=2, ways=3), MetaOptions(iterations=1))
     with pytest.raises(ConfigError, match="no classes to draw"):
         evaluate_learner(made, source, Condition(shots=2, queries=2, ways=3), episodes=2)
+
+
+def test_training_checks_that_the_learner_can_read_the_episodes() -> None:
+    source = LabelledExamples(COLUMNS, {"numeric": torch.randn(40, 2)}, torch.arange(40) % 4, "abcd")
+    for ways in (3, (2, 4)):
+        made = make_learner("maml", Spec(COLUMNS, source.kind, 2), net=NetOptions(hidden=(4,)))
+        with pytest.raises(DataError, match="the learner was made for 2"):
+            fit_learner(made, source, Condition(shots=2, queries=2, ways=ways), MetaOptions(iterations=20))

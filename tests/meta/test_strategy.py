@@ -12,7 +12,7 @@ from torch import Tensor
 from sharewise.data.episodes import Condition, Episodes, LabelledExamples, Sinusoids
 from sharewise.errors import ConfigError
 from sharewise.meta import Learner, NetOptions, Spec, make_learner
-from sharewise.meta.strategy import Strategy, Whole, make_strategy
+from sharewise.meta.strategy import Compiled, Strategy, Whole, make_strategy
 from sharewise.streams import stream
 from sharewise.tasks import InputSpec
 
@@ -58,6 +58,16 @@ def test_strategies_agree(strategy: str, name: str) -> None:
         agrees(made, episodes(masked=True))
     finally:
         made.close()
+
+
+def test_progress_reaches_compiled_code() -> None:
+    """MAML++ changes its loss on the way: by a buffer, which is an input of the code."""
+    made = learner("maml_plus", steps=2)
+    strategy = Compiled(made, backend="eager")
+    first = result(strategy, episodes())[1]
+    made.set_progress(1.0)
+    agrees(strategy, episodes())
+    assert not torch.allclose(first[0], result(strategy, episodes())[1][0])
 
 
 def test_workers_gather_running_statistics() -> None:

@@ -25,7 +25,8 @@ class Read(NamedTuple):
 class SetTransformer(Amortised[Read]):
     """Rows are tokens; support tokens hold x and y, query tokens x alone; every token attends to the support
     tokens only, so that queries do not see each other (prior-data fitted networks: Müller et al. 2022,
-    section 3, figure 1).
+    "Transformers Can Do Bayesian Inference"). Deviations: numbers are predicted as a Gaussian, where the
+    paper has a histogram, and the tasks are those that one has, where it draws them from a prior.
 
     No token has a place, so the order of the support set does not matter.
 

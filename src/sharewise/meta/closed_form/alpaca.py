@@ -23,9 +23,9 @@ class ALPaCA(FeatureLearner[tuple[Tensor, Tensor]]):
     """Bayesian linear regression on learned features, with a learned prior: a posterior for every task.
 
     y = kᵀφ(x) + ε with k ~ N(k̄₀, σ²Λ₀⁻¹), ε ~ N(0, σ²). After the support set Λ = Λ₀ + ΦᵀΦ and
-    k̄ = Λ⁻¹ (Φᵀy + Λ₀k̄₀) (equation 6); a prediction is N(k̄ᵀφ, σ²(1 + φᵀΛ⁻¹φ)) (equation 7). Prior and
-    features are trained on the likelihood of the query rows (equation 13), so its intervals are calibrated as
-    far as tasks are alike. Deviations: σ is learned, and φ has a constant beside it.
+    k̄ = Λ⁻¹ (Φᵀy + Λ₀k̄₀); a prediction is N(k̄ᵀφ, σ²(1 + φᵀΛ⁻¹φ)). Prior and features are trained on the
+    likelihood of the query rows given the support rows, so its intervals are calibrated as far as tasks are
+    alike. Deviations: σ is learned, and φ has a constant beside it.
 
     Args:
         noise: σ, at first; in standardised units.

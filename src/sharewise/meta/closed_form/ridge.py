@@ -15,8 +15,8 @@ from sharewise.meta.learner import Forecast, Spec, one_hot
 
 
 class R2D2(FeatureLearner[Tensor]):
-    """Ridge regression on learned features: W = Xᵀ (X Xᵀ + λI)⁻¹ Y (equation 6), outputs α f(x)W + β
-    (equation 8), with λ, α and β learned.
+    """Ridge regression on learned features: W = Xᵀ (X Xᵀ + λI)⁻¹ Y, outputs α f(x)W + β, with λ, α
+    and β learned.
 
     Classes are regressed on as one-hot vectors, a binary label as -1 and 1; numbers need neither α nor β. An
     addition to the paper: the features have a constant 1 beside them, so that there is an intercept, which λ

@@ -15,7 +15,7 @@ from sharewise.meta.nets import Weights
 
 
 class MAMLPlus(GradientLearner):
-    """MAML with per-layer per-step learning rates (LSLR) and the multi-step loss (MSL), sections 4.1 and 4.5.
+    """MAML with per-layer per-step learning rates (LSLR) and the multi-step loss (MSL) (section 4).
 
     MSL: the query loss after every step counts, at first evenly; the weights of all but the last fall
     linearly to 0.03 / steps over the first `anneal` of training and the last takes what they lose, as in the
