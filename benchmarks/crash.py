@@ -2,7 +2,8 @@
 
     python benchmarks/crash.py --kills 1000 --damages 1000 --json
 
-A tiny training, with drop-out, momentum and a balancer that remembers, runs in forked children:
+A tiny training, with drop-out, momentum and a balancer that remembers (with --meta a meta-training instead),
+runs in forked children:
 
 * killed (SIGKILL) at random moments, and before, inside and after every write, sync and rename; then resumed,
   killed again, and at last left to finish: it must read what it finds and end as the undisturbed run does;
@@ -26,8 +27,11 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import faults
+import meta_victim
 import torch
 import victim
 from faults import FINISHED, REFUSED
@@ -35,7 +39,6 @@ from faults import FINISHED, REFUSED
 from sharewise.errors import CheckpointError
 from sharewise.train import Run
 from sharewise.train.checkpoint import Checkpoints
-from sharewise.train.fit import fingerprint
 
 
 @dataclass
@@ -62,17 +65,19 @@ class Crash:
     Args:
         scratch: a folder for its runs.
         seed: of the moments and the damage.
+        training: what is disturbed: a module with `make_data`, `train`, `identity` and `outcome`.
     """
 
-    def __init__(self, scratch: Path, seed: int = 0) -> None:
+    def __init__(self, scratch: Path, seed: int = 0, training: ModuleType = victim) -> None:
+        self._victim = training
         self.figures = Figures()
         self._scratch = scratch
         self._random = random.Random(seed)
-        self._data = victim.make_data()
-        victim.train(self._data, scratch / "warm")  # so that no child must load what the first step loads
+        self._data = self._victim.make_data()
+        training.train(self._data, scratch / "warm")  # so that no child must load what the first step loads
         self._undisturbed = scratch / "undisturbed"
         self._measure()
-        self._expected = victim.outcome(self._undisturbed)
+        self._expected = self._victim.outcome(self._undisturbed)
 
     def kill(self, kills: int) -> None:
         """Kill until there were so many, spread over runs that each finish in the end."""
@@ -117,7 +122,7 @@ class Crash:
         folder, real, numbers = self._scratch / "counted", os.write, [0]
 
         def work() -> None:
-            victim.train(self._data, folder)
+            self._victim.train(self._data, folder)
             real(write, str(numbers[0]).encode())
 
         def before(number: int, name: str, arguments: tuple[Any, ...]) -> None:
@@ -131,7 +136,7 @@ class Crash:
         return count
 
     def _child(self, folder: Path, setup: Callable[[], None] = lambda: None) -> int:
-        return faults.child(lambda: victim.train(self._data, folder), setup)
+        return faults.child(lambda: self._victim.train(self._data, folder), setup)
 
     def _kill_once(self, folder: Path) -> None:
         if self._random.random() < 0.5:
@@ -150,7 +155,7 @@ class Crash:
         self.figures.runs += 1
         if faults.wait(self._child(folder)) != FINISHED:
             self.figures.unreadable += 1
-        elif victim.outcome(folder) != self._expected:
+        elif self._victim.outcome(folder) != self._expected:
             setattr(self.figures, lost, getattr(self.figures, lost) + 1)
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -167,10 +172,7 @@ class Crash:
         folder = self._copy() / "checkpoint"
         *_, before, newest = sorted(folder.glob("step-*"))
         self._damage_one(list(newest.iterdir()), faults.DAMAGES[number % 3])
-        identity = fingerprint(
-            victim.make_model(self._data), self._data, victim.OPTIONS, victim.make_balanced(self._data)
-        )
-        saved = Checkpoints(folder, identity).newest()
+        saved = Checkpoints(folder, self._victim.identity(self._data)).newest()
         return saved is not None and saved.values == (before / "state.json").read_bytes()
 
     def _copy(self) -> Path:
@@ -188,11 +190,11 @@ class Crash:
         path.write_bytes(changed)
 
 
-def measure(kills: int, damages: int, seed: int = 0) -> Figures:
+def measure(kills: int, damages: int, seed: int = 0, training: ModuleType = victim) -> Figures:
     """Run all experiments in a temporary folder."""
     torch.set_num_threads(1)  # a forked child has no threads but its own
     with tempfile.TemporaryDirectory() as scratch:
-        crash = Crash(Path(scratch), seed)
+        crash = Crash(Path(scratch), seed, training)
         crash.kill(kills)
         crash.damage(damages)
         crash.fill()
@@ -208,9 +210,11 @@ def main() -> None:
         "--damages", type=int, default=1000, help="to the run, and as many to its newest checkpoint"
     )
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--meta", action="store_true", help="disturb a meta-training instead")
     parser.add_argument("--json", action="store_true", help="print one JSON object last")
     arguments = parser.parse_args()
-    figures = asdict(measure(arguments.kills, arguments.damages, arguments.seed))
+    training = meta_victim if arguments.meta else victim
+    figures = asdict(measure(arguments.kills, arguments.damages, arguments.seed, training))
     for name, value in figures.items():
         print(f"{name:20} {value:,.4g}", file=sys.stderr if arguments.json else sys.stdout)
     if arguments.json:

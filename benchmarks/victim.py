@@ -13,6 +13,7 @@ from sharewise.data.batches import Batch
 from sharewise.nn import ModelOptions, MultiTaskModel
 from sharewise.tasks import InputSpec, Task, TaskSet
 from sharewise.train import Run, TrainOptions, fit
+from sharewise.train.fit import fingerprint
 
 OPTIONS = TrainOptions(
     epochs=3, batch_size=32, evals_per_epoch=2, checkpoint_every=1, precision="fp32", device="cpu", diagnose=2
@@ -60,6 +61,11 @@ def make_balanced(data: Data) -> Balancer:
 def train(data: Data, folder: Path) -> None:
     """Run the training, or go on with it."""
     fit(make_model(data), data, OPTIONS, balancer=make_balanced(data), folder=folder)
+
+
+def identity(data: Data) -> str:
+    """Return what the run's checkpoints are known by."""
+    return fingerprint(make_model(data), data, OPTIONS, make_balanced(data))
 
 
 def outcome(folder: Path) -> dict[str, str]:
