@@ -50,7 +50,7 @@ CONFIGS = {
     "no label at all": (replaced('[task]\nname = "y"\nkind = "regression"', ""), "[task]"),
     "unknown label": (replaced('name = "y"', 'name = "z"'), "z"),
     "label of text": (replaced('name = "y"', 'name = "level"'), "text"),
-    "no shots": (replaced("shots = 3", "shots = 0"), "shots = 0"),
+    "negative shots": (replaced("shots = 3", "shots = -1"), "shots = -1"),
     "ranges reversed": (replaced("shots = 3", "shots = [5, 2]"), "rising"),
     "a range of three": (replaced("shots = 3", "shots = [1, 2, 3]"), "pair"),
     "no queries": (replaced("queries = 3", "queries = 0"), "queries"),
@@ -109,13 +109,13 @@ def test_configurations(name: str, command: Command, meta: Path) -> None:
 
 
 def test_all_problems_at_once(command: Command, meta: Path) -> None:
-    text = replaced('"maml"', '"mmal"').replace("iterations", "iteratons").replace("shots = 3", "shots = 0")
+    text = replaced('"maml"', '"mmal"').replace("iterations", "iteratons").replace("shots = 3", "shots = -1")
     (meta / "run.toml").write_text(text)
     said = refused(command, meta, "meta", "train", "run.toml", "--out", "out")
     assert "3 problems" in said
     assert "'maml'" in said
     assert "'iterations'" in said
-    assert "shots = 0" in said
+    assert "shots = -1" in said
 
 
 TABLES: dict[str, tuple[Change, str]] = {
