@@ -161,14 +161,14 @@ def task_problem(model: MultiTaskModel, data: Splits, main: str) -> Bilevel[Draw
     rest = torch.tensor([i for i in range(len(data.tasks)) if i != number], device=device)
 
     def inner(phi: Weights, theta: Values, drawn: Drawn) -> Tensor:
-        model.train()
+        _set_mode(model, training=True)
         seed_chance(device, drawn.seed)
         found, penalty = losses.at(phi, drawn.batch)
         weights = torch.ones_like(own).index_copy(0, rest, theta[NAME].to(own.dtype))
         return (found * own * weights).sum() + penalty
 
     def outer(phi: Weights, theta: Values, drawn: Drawn) -> Tensor:
-        model.eval()
+        _set_mode(model, training=False)
         found, _ = losses.at(phi, drawn.batch)
         return found[number]
 
@@ -192,6 +192,11 @@ class _Losses(nn.Module):
         named = {f"model.{name}": value for name, value in phi.items()}
         found: tuple[Tensor, Tensor] = functional_call(self, named, (batch,))
         return found
+
+
+def _set_mode(model: nn.Module, training: bool) -> None:
+    if model.training != training:  # it walks through all modules
+        model.train(training)
 
 
 def _auxiliary(data: Splits, main: str) -> tuple[str, ...]:

@@ -11,8 +11,10 @@ from torch import Tensor
 from sharewise.errors import ConfigError, nearest
 from sharewise.meta.bilevel.problem import Values, Weights
 
-#: The weights first, then what a rule remembers, under the same names.
+#: The weights first, then what a rule remembers, such as moments: flat, over all weights.
 State = tuple[Weights, ...]
+#: The name of what a rule remembers.
+FLAT = "flat"
 
 
 @dataclass(frozen=True)
@@ -41,22 +43,25 @@ class Rule(ABC):
     def step(self, state: State, gradient: Weights, theta: Values) -> State:
         """Return the state after a step."""
 
-    def rates(self, phi: Weights, theta: Values) -> dict[str, Tensor | float]:
-        """Return every weight's learning rate."""
+    def rates(self, phi: Weights, theta: Values) -> Tensor | float:
+        """Return the learning rate: of all weights, or flat, of each."""
         if not isinstance(self.rate, str):
-            return dict.fromkeys(phi, self.rate)
+            return self.rate
         if self.rate not in theta:
             raise ConfigError(
                 f"The inner learning rate is to be θ's '{self.rate}', which is not there.",
                 nearest(self.rate, tuple(theta)),
             )
         own = theta[self.rate]
-        if own.dim() and own.shape != (len(phi),):
+        if not own.dim():
+            return own
+        if own.shape != (len(phi),):
             raise ConfigError(
                 f"There are learning rates of shape {tuple(own.shape)} for {len(phi)} weights.",
                 "Give one for all, or one for each.",
             )
-        return dict(zip(phi, own.unbind() if own.dim() else [own] * len(phi), strict=True))
+        sizes = torch.tensor([value.numel() for value in phi.values()], device=own.device)
+        return own.repeat_interleave(sizes)
 
 
 @dataclass(frozen=True)
@@ -75,15 +80,14 @@ class Descent(Rule):
             raise ConfigError(f"The inner momentum is {self.momentum}.", "Use at least 0 and less than 1.")
 
     def start(self, phi: Weights) -> State:
-        return (phi, _zeros(phi)) if self.momentum else (phi,)
+        return (phi, {FLAT: torch.zeros_like(flat(phi))}) if self.momentum else (phi,)
 
     def step(self, state: State, gradient: Weights, theta: Values) -> State:
-        phi, rates = state[0], self.rates(state[0], theta)
-        speed = gradient
+        phi, speed = state[0], flat(gradient)
         if self.momentum:
-            speed = {name: self.momentum * state[1][name] + value for name, value in gradient.items()}
-        moved = {name: value - rates[name] * speed[name] for name, value in phi.items()}
-        return (moved, speed) if self.momentum else (moved,)
+            speed = self.momentum * state[1][FLAT] + speed
+        moved = apart(flat(phi) - self.rates(phi, theta) * speed, phi)
+        return (moved, {FLAT: speed}) if self.momentum else (moved,)
 
 
 @dataclass(frozen=True)
@@ -101,22 +105,26 @@ class Adam(Rule):
     epsilon: float = 1e-6
 
     def start(self, phi: Weights) -> State:
-        count = {name: value.new_zeros(()) for name, value in phi.items()}
-        return phi, _zeros(phi), _zeros(phi), count
+        zeros = torch.zeros_like(flat(phi))
+        return phi, {FLAT: zeros}, {FLAT: zeros}, {FLAT: zeros.new_zeros(())}
 
     def step(self, state: State, gradient: Weights, theta: Values) -> State:
-        phi, first, second, count = state
-        rates, (one, two) = self.rates(phi, theta), self.betas
-        first = {name: one * first[name] + (1 - one) * value for name, value in gradient.items()}
-        second = {name: two * second[name] + (1 - two) * value.square() for name, value in gradient.items()}
-        count = {name: value + 1 for name, value in count.items()}
-        moved = {}
-        for name, value in phi.items():
-            mean = first[name] / (1 - one ** count[name])
-            square = second[name] / (1 - two ** count[name])
-            moved[name] = value - rates[name] * mean / torch.sqrt(square + self.epsilon**2)
-        return moved, first, second, count
+        phi, (one, two), slope = state[0], self.betas, flat(gradient)
+        first = one * state[1][FLAT] + (1 - one) * slope
+        second = two * state[2][FLAT] + (1 - two) * slope.square()
+        count = state[3][FLAT].detach() + 1
+        mean, square = first / (1 - one**count), second / (1 - two**count)
+        speed = mean / torch.sqrt(square + self.epsilon**2)
+        moved = apart(flat(phi) - self.rates(phi, theta) * speed, phi)
+        return moved, {FLAT: first}, {FLAT: second}, {FLAT: count}
 
 
-def _zeros(phi: Weights) -> Weights:
-    return {name: torch.zeros_like(value) for name, value in phi.items()}
+def flat(weights: Weights) -> Tensor:
+    """Return all weights in one vector: an optimizer's step then costs a few kernels."""
+    return torch.cat([value.reshape(-1) for value in weights.values()])
+
+
+def apart(vector: Tensor, like: Weights) -> Weights:
+    """Return the inverse of `flat`."""
+    parts = torch.split(vector, [value.numel() for value in like.values()])
+    return {name: part.view_as(value) for (name, value), part in zip(like.items(), parts, strict=True)}
