@@ -10,8 +10,8 @@ Contenders, all of one network and one training:
 * `grid`: one weight for all auxiliary tasks, of GRID, the best on the validation split: the baseline to beat;
 * `unrolled`, `implicit`: `sharewise.study.tune_task_weights` by either method, then a fresh network.
 
-The validation split has as many rows as the training split has main labels. It tunes, and chooses the epoch by
-the main task, for all contenders; the test split judges. A seed draws the split, the coins and the weights.
+The validation split has as many rows as the training split has main labels. It tunes, and chooses the epoch
+by the main task, for all contenders; the test split judges. A seed draws split, coins and initial weights.
 
 Figures: `<contender>` with `auc` (test, mean over seeds) and `minus_alone`, `minus_equal`, `minus_grid`
 (paired by seed, Student's interval); `weights` by seed for the tuned ones.

@@ -52,7 +52,7 @@ def build(table: sw.Table, seed: int) -> sw.MultiTaskModel:
 def test_loss(table: sw.Table, weights: dict[str, float], seed: int) -> float:
     """Train a fresh network with these weights, its epoch chosen by the main task; judge it on test rows."""
     model = build(table, seed)
-    options = sw.TrainOptions(epochs=30, batch_size=125, learning_rate=2e-2, patience=None, seed=seed)
+    options = sw.TrainOptions(epochs=40, batch_size=125, learning_rate=2e-2, patience=None, seed=seed)
     balancer = make_balancer(table.tasks, "fixed", weights=weights)
     sw.fit(model, judged_by(table, "main"), options, balancer=balancer)
     return sw.evaluate(model, table.test, table.tasks).losses["main"]

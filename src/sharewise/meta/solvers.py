@@ -98,7 +98,7 @@ class ConjugateGradient(Solver):
 
 @dataclass(frozen=True)
 class Neumann(Solver):
-    """H⁻¹ = rate Σⱼ (I - rate H)ʲ, cut off (Lorraine, Vicol & Duvenaud 2020, equation 8 and Algorithm 3).
+    """H⁻¹ = rate Σⱼ (I - rate H)ʲ, cut off (Lorraine, Vicol & Duvenaud 2020, Algorithm 3).
 
     At a minimum it equals going back through as many steps of gradient descent with that rate. It converges
     where 0 < H < 2 / rate.

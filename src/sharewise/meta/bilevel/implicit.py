@@ -31,8 +31,8 @@ class Implicit(Method):
 
         d outer / dθ = ∂outer/∂θ - ∂outer/∂φ (H + δI)⁻¹ ∂²inner/∂φ∂θ,   H = ∂²inner/∂φ²
 
-    (Pedregosa 2016, HOAG, with conjugate gradients; Lorraine, Vicol & Duvenaud 2020, equation 2 and Algorithm
-    2, with a Neumann series; iMAML's meta-gradient is this one with θ the centre of a prior). H is never
+    (Pedregosa 2016, HOAG, with conjugate gradients; Lorraine, Vicol & Duvenaud 2020, Algorithm 2, with a
+    Neumann series; iMAML's meta-gradient is this one with θ the centre of a prior). H is never
     built: a product with it is one more backward pass. Memory does not grow with the inner steps.
 
     It is the derivative of the *minimum*: wrong as far as the steps have not converged, and blind to learning

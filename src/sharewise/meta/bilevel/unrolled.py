@@ -36,7 +36,7 @@ class Unrolled(Method):
     rates. States are kept, graphs are not: a step is computed again when it is its turn to be differentiated.
     Memory is one graph and the states of the steps that are gone back through.
 
-    `truncate` goes back through the last steps only (Shaban et al. 2019, equation 8): the sum above stopped
+    `truncate` goes back through the last steps only (Shaban et al. 2019): the sum above stopped
     early, for less time and memory; the part left out falls geometrically near a minimum.
 
     Args:
