@@ -51,6 +51,11 @@ CONFIGS = {
     "unknown label": (replaced('name = "y"', 'name = "z"'), "z"),
     "label of text": (replaced('name = "y"', 'name = "level"'), "text"),
     "negative shots": (replaced("shots = 3", "shots = -1"), "shots = -1"),
+    "no shots of new classes": (replaced("shots = 1\n", "shots = 0\n", IMAGES), "at least one shot"),
+    "no support to solve from": (
+        replaced('"maml"', '"r2d2"').replace("shots = 3", "shots = 0"),
+        "support set is empty",
+    ),
     "ranges reversed": (replaced("shots = 3", "shots = [5, 2]"), "rising"),
     "a range of three": (replaced("shots = 3", "shots = [1, 2, 3]"), "pair"),
     "no queries": (replaced("queries = 3", "queries = 0"), "queries"),
