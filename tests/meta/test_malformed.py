@@ -97,7 +97,7 @@ def with_nan(support: Shots) -> Shots:
 
 SUPPORTS: dict[str, tuple[str, Callable[[Shots], Shots]]] = {
     "no rows": ("is empty", lambda s: s.first(0)),
-    "no tasks": ("is empty", lambda s: s.take(slice(0, 0))),
+    "no tasks": ("set is empty", lambda s: s.take(slice(0, 0))),
     "a task of padding alone": (
         "is empty",
         lambda s: spoiled(s, mask=torch.arange(3).unsqueeze(1).expand_as(s.targets) > 0),
@@ -120,8 +120,11 @@ def test_support_sets_that_cannot_be_learned_from(
 ) -> None:
     text, spoil = case
     batch = episodes(shots=6, ways=3)
+    made = learner(name, Multiclass())
+    if text == "is empty" and made.from_nothing:
+        pytest.skip("predicts from nothing")
     with pytest.raises(DataError, match=text):
-        learner(name, Multiclass()).check(replace(batch, support=spoil(batch.support)))
+        made.check(replace(batch, support=spoil(batch.support)))
 
 
 def test_targets_that_the_kind_does_not_know() -> None:
