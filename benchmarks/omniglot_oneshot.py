@@ -38,7 +38,7 @@ class Recipe:
     net: NetOptions = field(default_factory=lambda: NetOptions(channels=(32, 64, 128, 256)))
     options: MetaOptions = field(
         default_factory=lambda: MetaOptions(
-            iterations=25_000,
+            iterations=8_000,
             tasks_per_batch=1,
             learning_rate=2e-3,
             schedule="cosine",
@@ -49,7 +49,7 @@ class Recipe:
 
 
 #: Steps with the 30 background alphabets, and with 5, which over-fit sooner.
-ITERATIONS = {"background": 25_000, "small1": 6_000, "small2": 6_000}
+ITERATIONS = {"background": 8_000, "small1": 1_500, "small2": 1_500}
 
 
 class Meter(Progress):
