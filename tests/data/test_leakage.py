@@ -87,6 +87,12 @@ def test_labels_that_name_no_column_are_refused(label: str) -> None:
         Table(mixed(), [Task("t", "regression", label)])
 
 
+@pytest.mark.parametrize("label", ["y size", "y > 1 key", "y AS z"])
+def test_labels_that_name_their_result_are_refused(label: str) -> None:
+    with pytest.raises(DataError, match="another name"):
+        Table(mixed(), [Task("t", "regression", label)], split=ColumnSplit("part"))
+
+
 @given(
     st.lists(
         st.sampled_from(["y", "size", "x", "key", "(", ")", ">", "+", "AND", "NOT", "1", "'a'", "IS NULL"])
