@@ -48,7 +48,7 @@ def label_expression(task: Task, known: list[str]) -> pl.Expr:
     if expression.meta != expression.meta.undo_aliases().meta:  # SQL reads "delay 15" as delay, named 15
         raise DataError(
             f"{_named(task)} gives its result another name.",
-            f'Write what is computed alone, such as "delay > 15": an operator may be missing in "{task.label}".',
+            f'Write an expression alone, such as "delay > 15"; is an operator missing in "{task.label}"?',
         )
     if not roots:  # also keeps out COLUMNS('...'), whose columns would stay among the features
         raise DataError(f"{_named(task)} reads no column.", "Name the columns in it one by one.")
