@@ -18,9 +18,10 @@ class MAMLPlus(GradientLearner):
     """MAML with per-layer per-step learning rates (LSLR) and the multi-step loss (MSL) (section 4).
 
     MSL: the query loss after every step counts, at first evenly; the weights of all but the last fall
-    linearly to 0.03 / steps over the first `anneal` of training and the last takes what they lose, as in the
-    published code. Not here: derivative-order annealing (`second_order` is for all of training), and batch
-    normalisation statistics of each step: statistics are of the task's own rows.
+    linearly to 0.03 / steps over the first `anneal` of training and the last takes what they lose. The
+    published code, as we remember it, then uses the last step alone; here the others keep that little. Not
+    here: derivative-order annealing (`second_order` is for all of training), and batch normalisation
+    statistics of each step: statistics are of the task's own rows.
 
     Args:
         anneal: share of training after which the last step counts almost alone.
