@@ -130,6 +130,6 @@ def _baselines(prepared: PreparedMeta, out: Path) -> dict[str, Learner]:
                 prepared.config.train,
                 valid=prepared.episodes.valid,
                 folder=out / BASELINES / name,
-                progress=RichProgress(label=name),
+                progress=RichProgress(label=name, unit="tasks"),
             )
     return found

@@ -54,7 +54,7 @@ def meta_train_into(prepared: PreparedMeta, out: Path) -> dict[str, Any]:
         config.train,
         valid=episodes.valid,
         folder=out,
-        progress=RichProgress(),
+        progress=RichProgress(unit="tasks"),
     )
     evidence = _evidence(prepared, learner, result)
     if first_process():
