@@ -47,8 +47,7 @@ def paired(differences: Sequence[float], level: float = 0.95) -> dict[str, float
 
 def say(arguments: argparse.Namespace, text: str) -> None:
     """Tell how far it is; on the error stream, so that the JSON object stands alone."""
-    if not arguments.json:
-        print(text, file=sys.stderr, flush=True)
+    print(text, file=sys.stderr, flush=True)
 
 
 def finish(figures: dict[str, Any]) -> None:
