@@ -18,13 +18,14 @@ import copy
 import importlib
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 
 class CloneMAML(nn.Module):
@@ -108,7 +109,7 @@ def prototype_loss(net: nn.Module, x: Tensor, query_x: Tensor, query_y: Tensor, 
 
 
 class EpisodeDataset(Dataset[tuple[Tensor, ...]]):
-    """An episode an item, as few-shot code writes it: classes, then drawings of each, then stacked."""
+    """An episode an item: classes, then the images of each at once; leaner than what is usual."""
 
     def __init__(self, images: Tensor, ways: int, shots: int, queries: int) -> None:
         self.images, self.ways, self.shots, self.queries = images, ways, shots, queries
@@ -131,9 +132,68 @@ class EpisodeDataset(Dataset[tuple[Tensor, ...]]):
         )
 
 
+class ImageDataset(Dataset[tuple[Tensor, int]]):
+    """An image an item."""
+
+    def __init__(self, images: Tensor) -> None:
+        self.images, self.each = images.flatten(0, 1), images.shape[1]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, number: int) -> tuple[Tensor, int]:
+        return self.images[number], number // self.each
+
+
+class EpisodeSampler(Sampler[list[int]]):
+    """The images of so many episodes at a time, by number: classes, then images of each."""
+
+    def __init__(self, classes: int, each: int, ways: int, rows: int, batch: int) -> None:
+        self.classes, self.each, self.ways, self.rows, self.batch = classes, each, ways, rows, batch
+
+    def __iter__(self) -> Iterator[list[int]]:
+        while True:
+            yield [
+                place * self.each + row
+                for _ in range(self.batch)
+                for place in torch.randperm(self.classes)[: self.ways].tolist()
+                for row in torch.randperm(self.each)[: self.rows].tolist()
+            ]
+
+
+@dataclass(frozen=True)
+class Collate:
+    """Turns a list of images into a batch of episodes, as `EpisodeDataset` has them."""
+
+    ways: int
+    shots: int
+    rows: int
+
+    def __call__(self, items: list[tuple[Tensor, int]]) -> tuple[Tensor, ...]:
+        images = torch.stack([image for image, _ in items])
+        images = images.unflatten(0, (-1, self.ways, self.rows))
+        labels = torch.arange(self.ways).expand(len(images), -1)
+        queries = self.rows - self.shots
+        return (
+            images[:, :, : self.shots].flatten(1, 2),
+            labels.repeat_interleave(self.shots, 1),
+            images[:, :, self.shots :].flatten(1, 2),
+            labels.repeat_interleave(queries, 1),
+        )
+
+
 def loader(
-    images: Tensor, ways: int, shots: int, queries: int, batch: int, workers: int
-) -> DataLoader[tuple[Tensor, ...]]:
-    """Return batches of episodes without end."""
-    dataset = EpisodeDataset(images, ways, shots, queries)
-    return DataLoader(dataset, batch_size=batch, num_workers=workers)
+    images: Tensor, ways: int, shots: int, queries: int, batch: int, workers: int, item: str
+) -> DataLoader[Any]:
+    """Return batches of episodes without end; an item of the data set is an "image" or an "episode"."""
+    if item == "episode":
+        dataset = EpisodeDataset(images, ways, shots, queries)
+        return DataLoader(dataset, batch_size=batch, num_workers=workers)
+    rows = shots + queries
+    sampler = EpisodeSampler(len(images), images.shape[1], ways, rows, batch)
+    return DataLoader(
+        ImageDataset(images),
+        batch_sampler=sampler,
+        num_workers=workers,
+        collate_fn=Collate(ways, shots, rows),
+    )

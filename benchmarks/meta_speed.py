@@ -4,7 +4,7 @@ Claim: second-order MAML on the sinusoid's 1-40-40-1 network at least 25 times l
 8 times uncompiled, with 1 and with 5 inner steps; the paper's whole training run of it (70,000 iterations of
 25 tasks) in 60 s on two cores; Conv4-64 on 28 x 28 images, 5-way 1-shot, at least 1.2 times; training a
 prototypical network at least 1.4 times a plain loop at 5-way 1-shot and nowhere slower; sampling episodes at
-least 10 times a Dataset with a DataLoader.
+least 10 times a Dataset of images with a DataLoader, as learn2learn and easyfsl have it.
 
 The peer is learn2learn's own MAML from a source distribution (--learn2learn FOLDER), or the same algorithm
 written plainly; see meta_peers.py. `peer` in the result says which.
@@ -23,7 +23,8 @@ does not depend on them.
 Figures: `sinusoid.steps1.ratio`, `sinusoid.steps5.ratio` (compiled) and `.ratio_uncompiled`; `run.seconds`
 with `run.mse` after 0, 1, 5, 10 steps; `conv4.steps1.ratio`, `conv4.steps5.ratio`; `protonet.<ways>way_
 <shots>shot.ratio`; `sampling.<ways>way_<shots>shot.ratio` (by the faster of loaders with and without worker
-processes); every one with quartiles and both sides' tasks per second.
+processes) and `.ratio_episode` (by a leaner data set, whose items are whole episodes); every one with
+quartiles and both sides' tasks per second.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ class Side:
 
     Attributes:
         problem: one of `PARTS`.
-        who: "peer", a strategy of ours, or for the sampling the workers of a loader.
+        who: "peer", a strategy of ours, or for the sampling "ours" or a loader's item and workers.
         steps: inner steps.
         ways, shots: of an episode of images.
         folder: of learn2learn, or None.
@@ -223,7 +224,8 @@ def sampler(side: Side) -> Iterator[Any]:
     if side.who == "ours":
         return source.batches(side.condition, side.batch, 0, "speed")
     apart = source.values["image"].reshape(964, 20, 1, 28, 28)
-    return iter(peers.loader(apart, side.ways, side.shots, 5, side.batch, int(side.who)))
+    item, workers = side.who.split()
+    return iter(peers.loader(apart, side.ways, side.shots, 5, side.batch, int(workers), item))
 
 
 def serve(side: Side, line: Connection) -> None:
@@ -337,7 +339,8 @@ def whole_run(chosen: Any) -> dict[str, Any]:
 def shapes(chosen: Any, problem: str) -> dict[str, Any]:
     """Return the figures of prototypical networks, or of sampling, at every shape of episodes."""
     made: dict[str, Any] = {}
-    names = ["auto", *chosen.strategies, "peer"] if problem == "protonet" else ["ours", "0", "2"]
+    loaders = [f"{item} {workers}" for item in ("image", "episode") for workers in (0, 2)]
+    names = ["auto", *chosen.strategies, "peer"] if problem == "protonet" else ["ours", *loaders]
     for ways, shots in SHAPES[:1] if chosen.quick else SHAPES:
         sides = {
             name: Side(problem, name, ways=ways, shots=shots, threads=chosen.threads, device=chosen.device)
@@ -345,8 +348,11 @@ def shapes(chosen: Any, problem: str) -> dict[str, Any]:
         }
         rates = race(sides, chosen.rounds, chosen.seconds)
         if problem == "sampling":
-            rates["peer"] = np.maximum(rates["0"], rates["2"]).tolist()
+            for item, name in (("image", "peer"), ("episode", "peer_episode")):
+                rates[name] = np.maximum(rates[f"{item} 0"], rates[f"{item} 2"]).tolist()
         made[f"{ways}way_{shots}shot"] = found = figures(rates, names[0])
+        if problem == "sampling":
+            found["ratio_episode"] = round(ratio(rates, "ours", "peer_episode")["median"], 3)
         common.say(chosen, f"{problem}, {ways}-way {shots}-shot: {found}")
     return made
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,8 @@ class Entry:
         options: of the learner.
         rate: of the outer loop.
         optimizer: of it.
-        ways: in training, in place of those asked for: ProtoNet's paper trains with 60.
+        ways: in training, in place of those asked for: ProtoNet's paper trains with 60. One training answers
+            for all ways then, and is validated with VALID_WAYS.
         queries: of a class in training.
         tasks: episodes of a step.
     """
@@ -67,6 +68,8 @@ ENTRIES: dict[str, Entry] = {
     "fine_tuned": Entry("fine_tuned", {}),
     "centroid": Entry("centroid", {}),
 }
+#: Ways of the validation episodes of those that are trained with ways of their own.
+VALID_WAYS = 20
 #: Evaluations on the validation classes in a training.
 LOOKS = 10
 #: Steps whose time tells how many fit into the budget.
@@ -84,12 +87,13 @@ def cell(
     entry, parts = ENTRIES[name], _parts()
     test = Condition(shots=shots, queries=15, ways=ways)
     train = Condition(shots=shots, queries=entry.queries, ways=entry.ways or ways)
-    learner, options = _make(entry, train, parts["train"], seed), {}
+    valid = replace(test, ways=VALID_WAYS if entry.ways else ways)
+    learner, options, run = _make(entry, train, parts["train"], seed), {}, None
     began = time.process_time()
     if learner.trained:
         # A trial finds the price of a step; its weights are thrown away.
         steps = _affordable(_make(entry, train, parts["train"], seed), entry, train, parts["train"], minutes)
-        run = None if folder is None else folder / f"vinyals-{name}-{ways}-{shots}-{seed}"
+        run = None if folder is None else folder / f"vinyals-{name}-{entry.ways or ways}-{shots}-{seed}"
         if run is not None and (run / "steps").exists():
             steps = int((run / "steps").read_text(encoding="utf-8"))
         elif run is not None:
@@ -101,11 +105,15 @@ def cell(
             train,
             _options(entry, steps, seed),
             valid=parts["valid"],
-            valid_condition=test,
+            valid_condition=valid,
             folder=run,
         )
         options = {"steps": fitted.steps, "best_step": fitted.best_step}
+        if run is not None and not (run / "spent").exists():
+            (run / "spent").write_text(str(time.process_time() - began), encoding="utf-8")
     spent = time.process_time() - began
+    if run is not None:
+        spent = float((run / "spent").read_text(encoding="utf-8"))
     summary = evaluate_learner(learner, parts["test"], test, episodes=episodes, seed=seed).summary()
     return {
         "accuracy_percent": 100 * summary["mean"],

@@ -146,9 +146,9 @@ def train(job: Job) -> tuple[Learner | None, float]:
     return learner, found.seconds
 
 
-def train_apart(job: Job) -> float:
+def train_apart(job: Job) -> tuple[Job, float]:
     torch.set_num_threads(1)
-    return train(job)[1]
+    return job, train(job)[1]
 
 
 def test(learner: Learner, shots: int, steps: int | None, tasks: int) -> tuple[NDArray[np.float64], Any]:
@@ -264,8 +264,8 @@ def main() -> None:
                 for seed in range(chosen.seeds)
             ]
             with multiprocessing.get_context("spawn").Pool(chosen.jobs) as pool:
-                for _ in pool.imap_unordered(train_apart, jobs):
-                    pass
+                for job, seconds in pool.imap_unordered(train_apart, jobs):
+                    common.say(chosen, f"{job.name}, seed {job.seed}: {seconds:.0f} s")
         found: dict[str, dict[str, Any]] = {"mse": {}, "calibration": {}, "seconds": {}, "diverged": {}}
         for name in chosen.learners:
             for kind, own in measure(chosen, name, folder).items():
