@@ -2,9 +2,10 @@
 
 Claim: none in advance; the table is the result. Five sets of tasks (`balance_data.py`): New York flights,
 both groups of census-income, yeast, and MultiMNIST. On each, a shared bottom learns under every method with
-its defaults, and `independent` networks learn apart. All get the same search: every learning rate of RATES
-with the first seed, the best on the validation split kept, then all seeds at that rate; the weights of the
-best evaluation are tested. The test split chooses nothing.
+its defaults, and `independent` networks learn apart. All get the same search for a learning rate with the
+first seed: from those of START on it is doubled or halved until the best on the validation split lies between
+two worse ones, then all seeds run at that rate; the weights of the best evaluation are tested. The test split
+chooses nothing. With --cache what has run is not run again.
 
 Differences are paired by seed. `helps` and `hurts` count tasks by the verdicts of `sharewise.compare` (errors
 of seeds and of test rows, Holm's correction over all methods and tasks of a data set). `over_tasks` is the
@@ -18,12 +19,15 @@ Figures: `<data>.<method>` with `rate`, `mean`, `minus_equal`, `minus_independen
 
 from __future__ import annotations
 
+import json
+import tempfile
 import time
 from argparse import Namespace
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
+from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
@@ -40,7 +44,9 @@ from sharewise.study.runner import predict_test
 from sharewise.study.statistics import Sample, compare_samples, contributions
 from sharewise.train import fit
 
-RATES = (1e-3, 2e-3, 4e-3, 8e-3)
+#: Learning rates to start from, and the ends of the search.
+START = (8e-3, 1.6e-2)
+LEAST, MOST = 2.5e-4, 0.128
 EQUAL, ALONE = "equal", "independent"
 #: `fixed` with weights of 1 is equal; ExcessMTL needs the gradients themselves.
 NAMES = (EQUAL, ALONE, *(name for name in METHODS if name not in (EQUAL, "fixed")))
@@ -55,6 +61,7 @@ class Job(NamedTuple):
     rate: float
     seed: int
     quick: bool
+    cache: Path
 
 
 @dataclass(frozen=True)
@@ -77,7 +84,29 @@ class Ran:
 
 
 def run(job: Job) -> Ran:
-    """Train, and judge on the test split."""
+    """Train, and judge on the test split; or read what came of it before."""
+    file = job.cache / f"{job.data}-{job.method}-{job.rate:g}-{job.seed}{'-quick' * job.quick}.npz"
+    if not file.exists():
+        _write(_run(job), file)
+    return _read(file)
+
+
+def _write(ran: Ran, file: Path) -> None:
+    plain = {"score": ran.score, "values": ran.values, "seconds": ran.seconds, "refused": ran.refused}
+    temporary = file.with_suffix(".part")
+    with temporary.open("wb") as stream:
+        np.savez(stream, plain=np.array(json.dumps(plain)), **(ran.units or {}))
+    temporary.replace(file)
+
+
+def _read(file: Path) -> Ran:
+    with np.load(file, allow_pickle=False) as stored:
+        plain = json.loads(str(stored["plain"]))
+        units = {name: stored[name] for name in stored.files if name != "plain"}
+    return Ran(**plain, units=units or None)
+
+
+def _run(job: Job) -> Ran:
     torch.set_num_threads(1)
     chosen = setting(job.data, job.quick)
     data, alone = chosen.data, job.method == ALONE
@@ -115,24 +144,38 @@ def task_index(data: Any, name: str) -> int:
 
 def runs(chosen: Namespace, pool: ProcessPoolExecutor, data: str) -> dict[str, tuple[float, list[Ran]]]:
     """Return every method's best rate and its runs, one a seed; none for a method that refuses."""
-    search = [Job(data, name, rate, 0, chosen.quick) for name in chosen.methods for rate in RATES]
-    found = dict(zip(search, told(chosen, pool, search), strict=True))
-    best = {
-        name: max(RATES, key=lambda rate: found[Job(data, name, rate, 0, chosen.quick)].score)
-        for name in chosen.methods
-    }
-    rest = [
-        Job(data, name, best[name], seed, chosen.quick)
-        for name in chosen.methods
-        for seed in range(1, chosen.seeds)
-        if not found[Job(data, name, best[name], 0, chosen.quick)].refused
-    ]
-    found.update(zip(rest, told(chosen, pool, rest), strict=True))
-    own = {
-        name: [ran for job, ran in found.items() if job.method == name and job.rate == best[name]]
-        for name in chosen.methods
-    }
-    return {name: (best[name], of_name) for name, of_name in own.items()}
+
+    def job(name: str, rate: float, seed: int) -> Job:
+        return Job(data, name, rate, seed, chosen.quick, chosen.cache)
+
+    scores = search(chosen, pool, job)
+    best = {name: max(own, key=lambda rate, own=own: own[rate]) for name, own in scores.items()}
+    every = [job(name, best[name], seed) for name in chosen.methods for seed in range(chosen.seeds)]
+    found: dict[str, list[Ran]] = {name: [] for name in chosen.methods}
+    for one, ran in zip(every, told(chosen, pool, every), strict=True):
+        found[one.method].append(ran)
+    return {name: (best[name], own) for name, own in found.items()}
+
+
+def search(
+    chosen: Namespace, pool: ProcessPoolExecutor, job: Callable[[str, float, int], Job]
+) -> dict[str, dict[float, float]]:
+    """Return the validation scores by method and rate, until the best lies between two worse ones."""
+    scores: dict[str, dict[float, float]] = {name: {} for name in chosen.methods}
+    open_jobs = [job(name, rate, 0) for name in chosen.methods for rate in START]
+    while open_jobs:
+        for one, ran in zip(open_jobs, told(chosen, pool, open_jobs), strict=True):
+            scores[one.method][one.rate] = ran.score
+        open_jobs = [job(name, rate, 0) for name, own in scores.items() for rate in beside(own)]
+    return scores
+
+
+def beside(scores: dict[float, float]) -> list[float]:
+    """Return the rates to try next: those beside the best that were not tried."""
+    best = max(scores, key=lambda rate: scores[rate])
+    if scores[best] == float("-inf"):
+        return []
+    return [rate for rate in (best / 2, best * 2) if rate not in scores and LEAST <= rate <= MOST]
 
 
 def told(chosen: Namespace, pool: ProcessPoolExecutor, jobs: Sequence[Job]) -> Iterable[Ran]:
@@ -225,20 +268,24 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", choices=NAMES, default=list(NAMES))
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time, of one thread each")
+    parser.add_argument("--cache", type=Path, help="folder of what has run, for a run that was cut to go on")
     parser.add_argument("--table", help="write a table in Markdown to this file too")
     chosen = parser.parse_args()
     if chosen.quick:
         chosen.seeds = min(chosen.seeds, 2)
     chosen.methods = list(dict.fromkeys([EQUAL, ALONE, *chosen.methods]))
     figures = {}
-    with ProcessPoolExecutor(chosen.jobs, mp_context=get_context("spawn")) as pool:
+    context = get_context("spawn")
+    with tempfile.TemporaryDirectory() as temporary, ProcessPoolExecutor(chosen.jobs, context) as pool:
+        chosen.cache = chosen.cache or Path(temporary)
+        chosen.cache.mkdir(parents=True, exist_ok=True)
         for data in chosen.data:
             figures[data] = measure(chosen, pool, data)
             common.say(chosen, table({data: figures[data]}))
     if chosen.table:
         with open(chosen.table, "w", encoding="utf-8") as file:
             file.write(table(figures) + "\n")
-    common.finish({**figures, "rates": RATES, "seeds": chosen.seeds})
+    common.finish({**figures, "start": START, "seeds": chosen.seeds})
 
 
 if __name__ == "__main__":
