@@ -30,7 +30,8 @@ class GradientLearner(Learner):
         seed: of the initial weights.
         net: what the network is made of, or a network of one's own (`sharewise.meta.OwnNet`).
         steps: gradient steps in training, and by default afterwards.
-        rate: their size.
+        rate: their size, on the negative log likelihood. For numbers that is half the squared error, so it is
+            twice that of a paper that goes down the squared error.
         second_order: differentiate through the steps; without, their gradients count as constants.
     """
 
