@@ -117,7 +117,7 @@ def ours(side: Side) -> Learner:
     source = Sinusoids() if side.problem == "sinusoid" else images()
     spec = Spec(source.inputs, source.kind, side.ways if side.problem != "sinusoid" else 0)
     net = NetOptions() if side.problem != "conv4" else NetOptions(norm="transductive")
-    if side.problem == "protonet":
+    if side.problem in ("protonet", "sampling"):
         return make_learner("protonet", spec, net=net).to(side.device).train()
     return (
         make_learner("maml", spec, net=net, steps=side.steps, rate=RATES[side.problem])
@@ -228,6 +228,7 @@ def runner(side: Side) -> Runner:
 def sampler(side: Side) -> Iterator[Any]:
     source = images()
     if side.who == "ours":
+        tune_allocator(ours(side))  # as `fit_learner` does
         return source.batches(side.condition, side.batch, 0, "speed")
     apart = source.values["image"].reshape(964, 20, 1, 28, 28)
     item, workers = side.who.split()

@@ -30,6 +30,21 @@ def test_copies_are_separate_layers(features: int, out: int, shape: tuple[int, .
 
 
 @pytest.mark.parametrize("features, out", SIZES)
+def test_rows_expanded_over_copies_have_gradients_of_their_own(features: int, out: int) -> None:
+    layer = StackedLinear(features, out, "abc", Initial(0))
+    base = torch.randn(6, features, requires_grad=True)
+    each = base.expand(3, -1, -1)
+    weights = torch.randn(3, 6, out)
+    wanted = [each, base, layer.weight, layer.bias]
+    found = torch.autograd.grad((weights * layer(each)).sum(), wanted)
+    expected = torch.autograd.grad((weights * one_by_one(layer, each)).sum(), wanted)
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other)
+    with torch.no_grad():
+        torch.testing.assert_close(layer(each), one_by_one(layer, each))
+
+
+@pytest.mark.parametrize("features, out", SIZES)
 @given(copy=st.lists(st.integers(0, 5), min_size=1, max_size=30))
 def test_rows_pick_their_copy(features: int, out: int, copy: list[int]) -> None:
     layer = StackedLinear(features, out, "abcdef", Initial(0))

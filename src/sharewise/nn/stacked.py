@@ -8,6 +8,7 @@ anywhere.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -74,6 +75,9 @@ class StackedLinear(nn.Module):
             return finish(self._picked(x, picks))
         if x.dim() == 2:
             return self._shared(x, finish)
+        if x.stride(0) == 0 and self.out <= NARROW and torch.is_grad_enabled():
+            value = self._shared(x[0].detach(), _unchanged)
+            return finish(value + _Apart.apply(x, self.weight.detach()))
         return finish(torch.baddbmm(self.bias.unsqueeze(1), x, self.weight.transpose(1, 2)))
 
     def _shared(
@@ -97,6 +101,23 @@ class StackedLinear(nn.Module):
 
     def extra_repr(self) -> str:
         return f"copies={self.copies}, features={self.features}, out={self.out}"
+
+
+class _Apart(torch.autograd.Function):
+    """Nothing but the copies' gradients by rows that are the same for all: one tensor, expanded over copies.
+
+    With it the gradients by the weights are one product with these rows, not one a copy.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
+        ctx.save_for_backward(weight)
+        return torch.zeros(1, dtype=x.dtype, device=x.device).expand(*x.shape[:2], weight.shape[1])
+
+    @staticmethod
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        (weight,) = ctx.saved_tensors
+        return slope @ weight.to(slope.dtype), None
 
 
 class StackedMLP(nn.Module):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
 from jaxtyping import Int
@@ -148,11 +149,10 @@ class LabelledExamples(EpisodeSource):
             key: torch.split(_fetch(value, taken), [tasks * size for size in sizes])
             for key, value in self.values.items()
         }
-        labels = torch.arange(ways, dtype=torch.float32)
         support, query = (
             Shots(
                 {key: torch.unflatten(found[i], 0, (tasks, size)) for key, found in pieces.items()},
-                labels.repeat_interleave(size // ways).expand(tasks, -1).contiguous(),
+                _targets(tasks, ways, size // ways),
             )
             for i, size in enumerate(sizes)
         )
@@ -161,6 +161,12 @@ class LabelledExamples(EpisodeSource):
     def digest(self) -> str:
         groups = {} if self.groups is None else {"groups": self.groups}
         return self._digest((self.names, self.within), {**self.values, "labels": self.labels, **groups})
+
+
+@lru_cache(maxsize=64)
+def _targets(tasks: int, ways: int, each: int) -> Tensor:
+    """Return ``[tasks, ways * each]``: the classes in order, in every task; made once for batches alike."""
+    return torch.arange(ways, dtype=torch.float32).repeat_interleave(each).expand(tasks, -1).contiguous()
 
 
 #: Rows to fetch at a time, so that they are still in the cache when bytes become numbers.
