@@ -137,7 +137,7 @@ def draw_feedback(
 
 def _shares(rng: np.random.Generator, mean: Floats) -> Floats:
     """Draw shares U ** (1 / mean - 1), whose mean is `mean`: most near the ends, few in the middle."""
-    shares: Floats = uniform(rng, len(mean)) ** (1 / mean - 1)
+    shares: Floats = np.power(uniform(rng, len(mean)), np.reciprocal(mean) - np.float32(1))
     return shares
 
 

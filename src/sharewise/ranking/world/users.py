@@ -73,7 +73,8 @@ class Users:
     def come(self, rng: np.random.Generator, count: int) -> Whole:
         """Draw the slots of users who ask for a list, the active ones more often."""
         reached = np.cumsum(self.activity, dtype=np.float64)
-        return np.searchsorted(reached, rng.random(count) * reached[-1], side="right")
+        slots: Whole = np.searchsorted(reached, rng.random(count) * reached[-1], side="right")
+        return slots
 
     def remember(self, slots: Whole, items: Whole, topics: Whole, clicked: Flags) -> None:
         """Count an hour's impressions `[requests, slate]` of users `[requests]`."""

@@ -67,11 +67,13 @@ class Videos:
 
     def age(self, hour: int) -> Floats:
         """Return the hours since publication."""
-        return np.float32(hour) - self.published
+        age: Floats = np.float32(hour) - self.published
+        return age
 
     def freshness(self, hour: int) -> Floats:
         """Return exp(-age / 24 h), 1 for what has just been published."""
-        return np.exp(self.age(hour) / np.float32(-FRESH_HOURS))
+        fresh: Floats = np.exp(self.age(hour) / np.float32(-FRESH_HOURS))
+        return fresh
 
     def about(self, tastes: Floats, rows: Whole, slots: Whole) -> Floats:
         """Return how much the videos of these slots are to tastes `[people, topics]` of these rows."""
@@ -106,7 +108,7 @@ def _topics(rng: np.random.Generator, count: int, topics: int) -> Whole:
 def _mixed(tastes: Floats, rows: Whole, topic: Whole, side: Whole, share: Floats) -> Floats:
     flat, base = tastes.ravel(), rows * tastes.shape[1]
     other = flat[base + side]
-    result = flat[base + topic]
+    result: Floats = flat[base + topic]
     result -= other
     result *= share
     result += other

@@ -33,7 +33,13 @@ class Tally(NamedTuple):
 
     def plus(self, other: Tally) -> Tally:
         """Return the sums of both."""
-        return Tally(*(mine + its for mine, its in zip(self, other, strict=True)))
+        return Tally(
+            self.impressions + other.impressions,
+            self.clicks + other.clicks,
+            self.watched + other.watched,
+            self.ratings + other.ratings,
+            self.rated + other.rated,
+        )
 
     @classmethod
     def of(cls, feedback: Feedback) -> Tally:
