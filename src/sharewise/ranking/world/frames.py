@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -46,37 +46,42 @@ TRUTH: dict[str, tuple[pl.DataType, str]] = {
 }
 
 
-def log_frame(
-    hour: int,
-    began: int,
-    first: int,
-    requests: Requests,
-    slates: Slates,
-    feedback: Feedback,
-    users: Users,
-    videos: Videos,
-) -> pl.DataFrame:
-    """Return the rows of an hour, before its feedback is counted.
+class Happened(NamedTuple):
+    """All of an hour.
 
-    Args:
+    Attributes:
         hour: from the simulation's beginning.
         began: microseconds since 1970.
         first: number of the first request.
-        requests, slates, feedback: of this hour.
-        users, videos: as they are at its beginning.
+        requests, slates: who asked and was shown what.
+        truth: what was to be expected.
+        feedback: what came of it.
     """
+
+    hour: int
+    began: int
+    first: int
+    requests: Requests
+    slates: Slates
+    truth: Chances
+    feedback: Feedback
+
+
+def log_frame(happened: Happened, users: Users, videos: Videos) -> pl.DataFrame:
+    """Return the rows of an hour; users and videos as they were at its beginning."""
+    requests, slates = happened.requests, happened.slates
     count, slate = slates.items.shape
-    shown = _request_frame(hour, began, first, requests, users, videos)
+    shown = _request_frame(happened, users, videos)
     shown = shown[np.repeat(np.arange(count, dtype=np.uint32), slate)]
     topics = videos.topic[slates.items]
     known = users.topic_clicks[requests.user[:, None], topics]
-    item = _item_frame(hour, videos)[slates.items.ravel().astype(np.uint32)]
+    item = _item_frame(happened.hour, videos)[slates.items.ravel().astype(np.uint32)]
     impressions = pl.DataFrame(
         {
             "position": np.tile(np.arange(1, slate + 1), count),
             "source": _named([source.name for source in SOURCES], slates.sources.ravel()),
             "user_topic_clicks": known.ravel(),
-            **_feedback_columns(feedback),
+            **_feedback_columns(happened.feedback),
         }
     )
     return pl.concat([shown, item, impressions], how="horizontal").select(
@@ -84,10 +89,11 @@ def log_frame(
     )
 
 
-def truth_frame(first: int, slates: Slates, truth: Chances, videos: Videos) -> pl.DataFrame:
+def truth_frame(happened: Happened, videos: Videos) -> pl.DataFrame:
     """Return the truth about an hour's impressions."""
+    slates, first = happened.slates, happened.first
     count, slate = slates.items.shape
-    flat = Chances(*(values.ravel() for values in truth))
+    flat = Chances(*(values.ravel() for values in happened.truth))
     seconds = videos.seconds[slates.items].ravel()
     return pl.DataFrame(
         {
@@ -100,7 +106,8 @@ def truth_frame(first: int, slates: Slates, truth: Chances, videos: Videos) -> p
             "satisfaction": expected_rating(flat.satisfaction),
             "like": like_chance(flat.satisfaction),
             "dismiss": flat.dismiss,
-        }
+        },
+        schema={name: kind for name, (kind, _) in TRUTH.items()},
     )
 
 
@@ -109,12 +116,11 @@ def topic_names(topics: int) -> list[str]:
     return [f"topic-{topic:0{len(str(topics - 1))}}" for topic in range(topics)]
 
 
-def _request_frame(
-    hour: int, began: int, first: int, requests: Requests, users: Users, videos: Videos
-) -> pl.DataFrame:
+def _request_frame(happened: Happened, users: Users, videos: Videos) -> pl.DataFrame:
+    hour, requests, first = happened.hour, happened.requests, happened.first
     user, there = requests.user, requests.query >= 0
     topics = topic_names(users.taste.shape[1])
-    time = pl.Series("time", began + requests.moment).cast(pl.Datetime("us"))
+    time = pl.Series("time", happened.began + requests.moment).cast(pl.Datetime("us"))
     return pl.DataFrame(
         {
             "time": time,

@@ -14,7 +14,7 @@ import polars as pl
 
 from sharewise.ranking.world.behaviour import Feedback, chances, draw_feedback
 from sharewise.ranking.world.draws import generator
-from sharewise.ranking.world.frames import log_frame, truth_frame
+from sharewise.ranking.world.frames import Happened, log_frame, truth_frame
 from sharewise.ranking.world.options import WorldOptions
 from sharewise.ranking.world.requests import make_requests, requests_in
 from sharewise.ranking.world.slates import make_slates
@@ -113,11 +113,17 @@ class World:
         slates = make_slates(rng, requests, videos, options)
         truth = chances(requests, slates, users, videos, hour)
         feedback = draw_feedback(rng, truth, videos.seconds[slates.items], options)
-        log = expected = None
-        if frames:
-            since = round(began.replace(tzinfo=timezone.utc).timestamp()) * 1_000_000
-            log = log_frame(hour, since, self.requests, requests, slates, feedback, users, videos)
-            expected = truth_frame(self.requests, slates, truth, videos)
+        since = round(began.replace(tzinfo=timezone.utc).timestamp()) * 1_000_000
+        happened = Happened(hour, since, self.requests, requests, slates, truth, feedback)
+        log = log_frame(happened, users, videos) if frames else None
+        expected = truth_frame(happened, videos) if frames else None
+        self._count(happened)
+        return Hour(hour_name(began), Tally.of(feedback), log, expected)
+
+    def _count(self, happened: Happened) -> None:
+        """Let the platform learn what has happened, once its log is written."""
+        users, videos = self.users, self.videos
+        requests, slates, feedback = happened.requests, happened.slates, happened.feedback
         numbers, topics = videos.number[slates.items], videos.topic[slates.items]
         users.remember(requests.user, numbers, topics, feedback.clicked)
         videos.count(
@@ -125,7 +131,6 @@ class World:
             {"clicks": feedback.clicked, "likes": feedback.liked, "dismissals": feedback.dismissed},
         )
         self.requests += len(requests.user)
-        return Hour(hour_name(began), Tally.of(feedback), log, expected)
 
     def began(self, hour: int) -> datetime:
         """Return when an hour began."""
