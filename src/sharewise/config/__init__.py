@@ -10,6 +10,7 @@ from sharewise.config.meta_build import PreparedMeta, prepare_meta
 from sharewise.config.meta_load import load_meta_config, meta_from_document, parse_meta_config
 from sharewise.config.meta_models import MetaConfig
 from sharewise.config.models import RunConfig
+from sharewise.config.world import WorldConfig, load_world_config, parse_world_config
 from sharewise.config.write import config_digest, to_toml
 
 __all__ = [
@@ -17,13 +18,16 @@ __all__ = [
     "Prepared",
     "PreparedMeta",
     "RunConfig",
+    "WorldConfig",
     "config_digest",
     "from_document",
     "load_config",
     "load_meta_config",
+    "load_world_config",
     "meta_from_document",
     "parse_config",
     "parse_meta_config",
+    "parse_world_config",
     "prepare",
     "prepare_meta",
     "to_toml",
