@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
 from functools import partial
 from types import FunctionType
 from typing import Any
@@ -18,9 +17,6 @@ from sharewise.meta.strategy.strategy import Strategy, Whole
 
 #: Kinds of batches that are compiled for.
 MOST_COMPILED = 4
-#: Multiplications of a forward pass of the batch up to which one core is faster than several: products of few
-#: numbers are over before other cores have begun.
-ONE_CORE = 4_000_000
 Note = Callable[[str], None]
 
 
@@ -39,7 +35,6 @@ class Compiled(Strategy):
         self._ordinary, self._judge = Whole(learner), _Judge(learner)
         self._parameters = dict(learner.named_parameters())
         self._buffers = dict(learner.named_buffers())
-        self._numbers = sum(value.numel() for value in self._parameters.values())
         self._compiled: dict[tuple[Any, ...], Callable[..., Any]] = {}
         self._most = MOST_COMPILED
 
@@ -48,24 +43,15 @@ class Compiled(Strategy):
         if kind not in self._compiled and len(self._compiled) >= self._most:
             return self._ordinary.backward(episodes)
         try:
-            with self._cores(episodes):
-                gradient, (_, losses) = self._function(kind)(
-                    {name: value.detach() for name, value in self._parameters.items()},
-                    self._buffers,
-                    episodes,
-                )
+            gradient, (_, losses) = self._function(kind)(
+                {name: value.detach() for name, value in self._parameters.items()}, self._buffers, episodes
+            )
         except Exception as error:  # the compiler's errors are of many types; without it all is as right
             self._compiled, self._most = {}, 0
             self._note(f"Compiling did not work ({type(error).__name__}); going on without it.")
             return self._ordinary.backward(episodes)
         self._add(gradient)
         return losses  # type: ignore[no-any-return]
-
-    def _cores(self, episodes: Episodes) -> AbstractContextManager[None]:
-        """Return the context to compile and compute a batch in: on one core if it is small."""
-        rows = len(episodes) * (episodes.support.rows + episodes.query.rows)
-        small = rows * self._numbers <= ONE_CORE and not on_gpu(self.learner)
-        return one_core() if small else nullcontext()
 
     def _function(self, kind: tuple[Any, ...]) -> Callable[..., Any]:
         if kind not in self._compiled:
@@ -91,17 +77,6 @@ class Compiled(Strategy):
             return
         for name, value in self._parameters.items():
             value.grad = gradient[name] if value.grad is None else value.grad + gradient[name]
-
-
-@contextmanager
-def one_core() -> Iterator[None]:
-    """Return the context in which torch uses one thread."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _gradient(
