@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sharewise.cli import meta
+from sharewise.cli import meta, rank
 from sharewise.cli.edge import guarded
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(meta.app, name="meta")
+app.add_typer(rank.app, name="rank")
 
 Config = Annotated[Path, typer.Argument(help="The run's configuration, a TOML file.", show_default=False)]
 Out = Annotated[Path, typer.Option(help="The folder that the run writes.", show_default=False)]

@@ -1,0 +1,36 @@
+"""The commands of `sharewise rank`: what they take and say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="Ranking: a log of impressions gives a ranker.", no_args_is_help=True, rich_markup_mode=None
+)
+
+
+@app.command()
+def train(
+    config: Annotated[
+        Path, typer.Argument(help="The ranker's configuration, a TOML file.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option(help="The folder to write.", show_default=False)],
+    follow: Annotated[bool, typer.Option("--follow", help="Wait for new partitions of the log.")] = False,
+) -> None:
+    """Train a ranker on a log in the order of time. Given again, the same command goes on."""
+    from sharewise.cli.rank_training import run_rank_train
+
+    run_rank_train(config, out, follow)
+
+
+@app.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="The folder of a ranker's training.", show_default=False)],
+) -> None:
+    """Print how good a ranker was on every partition before it was trained on it."""
+    from sharewise.cli.rank_evaluating import run_rank_evaluate
+
+    run_rank_evaluate(run)

@@ -1,0 +1,58 @@
+"""`sharewise rank train`: a configuration and a log become a ranker in a run's folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+
+from sharewise import files
+from sharewise.cli.folders import CONFIG, METRICS, check_folder, first_process
+from sharewise.cli.rank_evaluating import show_measures
+from sharewise.config import to_toml
+from sharewise.config.rank import load_rank_config
+from sharewise.errors import DataError
+from sharewise.files import MANIFEST
+from sharewise.ranking.artifact import ASIDE, ENCODING, RANKER
+from sharewise.ranking.fit import StreamResult, fit_stream
+from sharewise.train import RichProgress
+from sharewise.train.run import LOG, TIMING, WEIGHTS
+
+#: What such runs write.
+OWN = frozenset({CONFIG, METRICS, MANIFEST, RANKER, ENCODING, LOG, TIMING, WEIGHTS, ASIDE, "checkpoint"})
+
+
+def run_rank_train(config: Path, out: Path, follow: bool = False) -> None:
+    """Train the ranker that a configuration describes, and leave a run in `out`."""
+    chosen = load_rank_config(config)
+    check_folder(out, chosen, own=OWN, load=load_rank_config)
+    if first_process() and not (out / CONFIG).is_file():
+        files.make_folder(out)
+        files.write_bytes(out / CONFIG, to_toml(chosen).encode())
+    result = fit_stream(
+        chosen.log.source,
+        chosen.plan(),
+        folder=out,
+        follow=chosen.follow if follow else None,
+        progress=RichProgress(),
+    )
+    if result.ranker is None:
+        raise DataError(_nothing(result, chosen.log.source), "Mend the partitions, or name another folder.")
+    if first_process():
+        _tell(Console(), result, out)
+
+
+def _tell(console: Console, result: StreamResult, out: Path) -> None:
+    show_measures(console, result.history, result.measures)
+    if result.aside:
+        console.print(f"{len(result.aside)} partitions are set aside: {out / ASIDE}", markup=False)
+    console.print(
+        f"{result.rows:,} rows at {result.rows_per_second:,.0f} rows/s. The ranker is in {out}", markup=False
+    )
+
+
+def _nothing(result: StreamResult, source: str) -> str:
+    if result.aside:
+        first = result.aside[0]
+        return f"No partition in '{source}' can be trained on; of '{first.name}': {first.reason}"
+    return f"There is no partition in '{source}'."
