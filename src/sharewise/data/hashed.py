@@ -50,11 +50,13 @@ def _texts(column: pl.Series) -> NDArray[np.uint64]:
         how="left",
         maintain_order="left",
     )
-    return codes[place["place"].to_numpy()]
+    found: NDArray[np.uint64] = codes[place["place"].to_numpy()]
+    return found
 
 
 def _scrambled(codes: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Mix the bits (the finisher of SplitMix64, Steele et al. 2014)."""
     codes = (codes ^ (codes >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     codes = (codes ^ (codes >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return codes ^ (codes >> np.uint64(31))
+    found: NDArray[np.uint64] = codes ^ (codes >> np.uint64(31))
+    return found

@@ -19,8 +19,9 @@ from torch import Tensor
 from sharewise.data.features import to_numbers
 from sharewise.data.growing import GrowingVocabulary
 from sharewise.data.hashed import hash_column
-from sharewise.data.labels import encode_label, label_expression
+from sharewise.data.labels import encode_label, evaluate_labels, label_expression
 from sharewise.data.moments import Moments
+from sharewise.errors import DataError
 from sharewise.nn.offset import KEY
 from sharewise.ranking.plan import RankPlan
 from sharewise.ranking.schema import LogSchema
@@ -28,6 +29,8 @@ from sharewise.tasks import InputSpec, TaskSet
 
 #: Scaled numbers stop here.
 FURTHEST = 8.0
+#: Edges of the bins of scaled numbers, for embeddings that have bins.
+EDGES = (-3.0, -2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0)
 #: The column of places, "position device", beside those of the log.
 PLACE = "place"
 #: Places in all; those that come later stay unknown.
@@ -76,7 +79,7 @@ class Encoding:
         sizes = [buckets + 1 for buckets in self.schema.hashed.values()]
         return InputSpec(
             cardinalities=(*sizes, PLACES) if self._bias == "feature" else tuple(sizes),
-            bins=((-1.0, 0.0, 1.0),) * len(self.moments.count),
+            bins=(EDGES,) * len(self.moments.count),
             growing=len(self.vocabulary.columns),
         )
 
@@ -113,6 +116,16 @@ class Encoding:
             return Rows(inputs, None, numbers, np.full((len(frame), len(self._plan.tasks)), np.nan))
         places = None if self._bias == "none" else torch.from_numpy(self.places.encode(_places(frame))[:, 0])
         return Rows(inputs, places, numbers, self._labels(frame))
+
+    def check_labels(self, frame: pl.DataFrame) -> None:
+        """Refuse labels that look at other rows than their own.
+
+        Raises:
+            DataError: if one does.
+        """
+        half = len(frame) // 2
+        part = pl.Series(["train"] * half + ["test"] * (len(frame) - half), dtype=pl.String)
+        evaluate_labels(frame, self._plan.tasks.tasks, frame.columns, part)
 
     def learn(self, frame: pl.DataFrame, rows: Rows) -> None:
         """Take new values and scales from a stretch that `read` has read."""
@@ -176,9 +189,20 @@ class Encoding:
         known = frame.columns
         found = np.empty((len(frame), len(self._plan.tasks)))
         for place, task in enumerate(self._plan.tasks):
-            label = frame.select(label_expression(task, known).alias("label"))["label"]
+            label = _computed(frame, label_expression(task, known), task.name)
             found[:, place] = encode_label(replace(task, mean=0.0, scale=1.0), label)
         return found
+
+
+def _computed(frame: pl.DataFrame, label: pl.Expr, name: str) -> pl.Series:
+    try:
+        found = frame.select(label.alias("label"))["label"]
+    except pl.exceptions.PolarsError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise DataError(
+            f"The label of task '{name}' cannot be computed: {reason}.", "Check the types of its columns."
+        ) from error
+    return found if len(found) == len(frame) else found.new_from_index(0, len(frame))
 
 
 def _places(frame: pl.DataFrame) -> pl.DataFrame:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sharewise.ranking.options import MeasureOptions
 from sharewise.tasks import TaskSet
-from sharewise.tasks.grouped import grouped_auc, grouped_ndcg, number
+from sharewise.tasks.grouped import grouped_auc, grouped_ndcg
 from sharewise.tasks.tally import BinaryTally, MeanTally, NumberTally, Tally
 
 Array = NDArray[np.float64]
@@ -47,7 +47,8 @@ class Measures:
                 rows = ~np.isnan(label)
                 self._add(f"placed.{task.name}", seen.placed[task.name][rows], label[rows])
         if self._options.group != "none":
-            self._see_lists(number(frame[self._options.group].to_numpy()), seen)
+            groups = frame[self._options.group].rank("dense").fill_null(0)
+            self._see_lists(groups.to_numpy().astype(np.int64), seen)
 
     def merge(self, other: Measures) -> None:
         """Add another stretch's."""

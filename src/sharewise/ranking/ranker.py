@@ -42,14 +42,25 @@ class Ranker:
             offset = Offset(plan.tasks, own.tasks, at, own.size, own.hidden, own.rate)
         self.model = MultiTaskModel(plan.tasks, self.encoding.inputs, plan.model, seed=seed, offset=offset)
 
-    def keep_up(self, optimizer: torch.optim.Optimizer | None = None) -> None:
-        """Let the network follow what the encoding has learnt: rows for new values, the labels' scale."""
+    def learn(self, frame: pl.DataFrame, rows: Rows, optimizer: torch.optim.Optimizer) -> None:
+        """Take new values and scales from rows of a log, and let the network and its optimizer follow.
+
+        Predictions stay as they are, but those of tasks whose first labels these are: nothing was learnt of
+        them yet, so they start from the labels' mean.
+        """
+        seen = self.encoding.labels.count > 0
+        self.encoding.learn(frame, rows)
         grow(self.model.encoder, self.encoding.vocabulary.rows)
         if self.model.offset is not None:
             self.model.offset.cells.grow(self.encoding.places.rows)
-        if optimizer is not None:
-            fit_state(optimizer)
-        self.model.retarget(self.encoding.tasks)
+        fit_state(optimizer)
+        self._rescale(seen.tolist())
+
+    def _rescale(self, seen: list[bool]) -> None:
+        before, after = self.model.tasks, self.encoding.tasks
+        start = [old if known else new for known, old, new in zip(seen, before, after, strict=True)]
+        self.model.tasks = before.replace(mean=[t.mean for t in start], scale=[t.scale for t in start])
+        self.model.retarget(after)
 
     def outputs(self, rows: Rows) -> Tensor:
         """Return the network's outputs for rows whose place is missing, ``[rows, columns]``, on the CPU."""

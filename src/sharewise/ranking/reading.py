@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from sharewise.errors import DataError
+from sharewise.ranking.log import COLUMNS
 from sharewise.ranking.schema import LogSchema
 
 #: What no log can hold: column -> (a test for it, in words).
@@ -59,7 +60,19 @@ def _slice(content: bytes, names: dict[str, str], start: int, rows: int) -> pl.D
     except _BROKEN as error:
         raise DataError(f"It cannot be read: {_first(error)}.", "Write it anew.") from error
     _check(frame)
-    return frame
+    return frame.with_columns(_truths(frame))
+
+
+def _truths(frame: pl.DataFrame) -> list[pl.Series]:
+    """Return the columns of truth values that are written as numbers."""
+    found = []
+    for name, (kind, _) in COLUMNS.items():
+        if kind == pl.Boolean and name in frame.columns and frame.schema[name].is_numeric():
+            column = frame[name]
+            if not column.drop_nulls().is_in([0, 1]).all():
+                raise DataError(f"Its column '{name}' holds other numbers than 0 and 1.", "Mend the column.")
+            found.append(column.cast(pl.Boolean))
+    return found
 
 
 def _check(frame: pl.DataFrame) -> None:

@@ -75,6 +75,12 @@ def settle(types: dict[str, pl.DataType], plan: RankPlan) -> LogSchema:
     schema = LogSchema({}, {}, (), (), others, own)
     for name in features:
         schema = _with(schema, name, types[name], plan)
+    cohort = plan.measure.cohort
+    if cohort != "none" and cohort not in schema.vocabulary:
+        raise ConfigError(
+            f"Column '{cohort}' tells no cohorts apart: it has no vocabulary.",
+            "Choose another column for measure.cohort, or set it to 'none'.",
+        )
     if not schema.features:
         raise DataError("The log has no columns to predict from.", "Keep at least one feature.")
     return schema

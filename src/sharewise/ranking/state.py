@@ -70,10 +70,10 @@ class StreamState:
             return {}
         parts = {
             "run": self.course.run.tensors(),
-            "encoding": self.course.ranker.encoding.tensors(),
-            "measures": self.course.measures.tensors(),
+            "encoding": plain(self.course.ranker.encoding.tensors()),
+            "measures": plain(self.course.measures.tensors()),
         }
-        return plain({f"{part}.{name}": v for part, own in parts.items() for name, v in own.items()})
+        return {f"{part}.{name}": v for part, own in parts.items() for name, v in own.items()}
 
     def values(self) -> dict[str, Any]:
         """Return all that is not a tensor, for JSON."""

@@ -15,6 +15,7 @@ import polars as pl
 from sharewise import files
 from sharewise.errors import ConfigError, DataError
 from sharewise.ranking.artifact import save_run
+from sharewise.ranking.encoding import Rows
 from sharewise.ranking.options import Follow
 from sharewise.ranking.partitions import Entry, Partition, list_partitions, pending, resting
 from sharewise.ranking.plan import RankPlan
@@ -22,7 +23,7 @@ from sharewise.ranking.reading import column_types, read_pieces
 from sharewise.ranking.schema import settle
 from sharewise.ranking.state import Course, StreamState, new_measures
 from sharewise.ranking.stretch import Trainer
-from sharewise.train.devices import choose_device
+from sharewise.train.devices import choose_device, own_chance
 from sharewise.train.keeper import Keeper
 from sharewise.train.processes import connect
 from sharewise.train.progress import Progress
@@ -63,6 +64,7 @@ class Stream:
         self.state = StreamState(plan, self._processes.device)
         self._trainer: Trainer | None = None
         self._misfit: ConfigError | None = None
+        self._polarised: list[str] = []
         self._unsaved = 0
         self._changed = False
 
@@ -73,7 +75,8 @@ class Stream:
             self.keeper.resume(self.state)
             self._write_aside()
             self.keeper.start(0, self.state.cursor.step)
-            self._rounds()
+            with own_chance(self._processes.device):
+                self._rounds()
             self._finish()
         finally:
             self.keeper.close()
@@ -125,35 +128,55 @@ class Stream:
         course = self.state.course or Course(
             self._plan, settle(column_types(content), self._plan), self._processes.device
         )
-        for frame in self._pieces(content, course):
-            course.ranker.encoding.read(frame)
+        pieces = self._checked(content, course)
         self.state.course = course
         if self._trainer is None:
             self._trainer = Trainer(course, self._plan, self._processes, self.keeper)
-        return self._record(name, course, self._trainer, self._pieces(content, course))
+        return self._record(name, course, self._trainer, pieces)
 
-    def _pieces(self, content: bytes, course: Course) -> Iterator[pl.DataFrame]:
-        return read_pieces(content, course.schema, self._plan.train.piece)
+    def _checked(self, content: bytes, course: Course) -> Iterator[tuple[pl.DataFrame, Rows]]:
+        """Return the pieces, once all of them were found to be right."""
+        most, encoding = self._plan.train.piece, course.ranker.encoding
+        pieces = read_pieces(content, course.schema, most)
+        first = next(pieces)
+        if self.state.course is None:
+            encoding.check_labels(first)
+        rows = encoding.read(first)
+        if len(first) < most:
+            return iter([(first, rows)])
+        for other in pieces:
+            encoding.read(other)
+        return ((frame, encoding.read(frame)) for frame in read_pieces(content, course.schema, most))
 
-    def _record(self, name: str, course: Course, trainer: Trainer, pieces: Iterator[pl.DataFrame]) -> int:
-        measures, rows, gates = new_measures(self._plan), 0, None
-        for frame in pieces:
-            found = trainer.take(frame, course.ranker.encoding.read(frame))
+    def _record(
+        self, name: str, course: Course, trainer: Trainer, pieces: Iterator[tuple[pl.DataFrame, Rows]]
+    ) -> int:
+        measures, count, gates = new_measures(self._plan), 0, None
+        for frame, rows in pieces:
+            found = trainer.take(frame, rows)
             if found.measures is not None:
                 measures.merge(found.measures)
-            gates, rows = found.gates or gates, rows + len(frame)
+            gates, count = found.gates or gates, count + len(frame)
         course.measures.merge(measures)
+        self._warn(name, gates)
         record: dict[str, Any] = {
             "step": course.run.cursor.step,
             "partition": name,
-            "rows": rows,
+            "rows": count,
             "vocabulary": course.ranker.encoding.vocabulary.rows,
             "train": trainer.losses(),
             "measured": measures.record() if measures.rows else None,
             "gates": gates,
         }
         self.keeper.evaluated(record)
-        return rows
+        return count
+
+    def _warn(self, name: str, gates: dict[str, Any] | None) -> None:
+        polarised = gates["polarised"] if gates else []
+        for task in polarised:
+            if task not in self._polarised:
+                self._progress.note(f"The gate of task '{task}' gives one expert nearly all, in '{name}'.")
+        self._polarised = polarised
 
     def _enter(self, entry: Entry) -> None:
         ledger = self.state.ledger

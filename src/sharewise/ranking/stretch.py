@@ -65,7 +65,7 @@ class Trainer:
             self._train(ranker.encoding.read(frame))
             return Found()
         alarm = self._plan.measure.alarm
-        found = Found(test(ranker, frame, rows), gate_use(ranker.model, rows, alarm))
+        found = Found(judge(ranker, frame, rows), gate_use(ranker.model, rows, alarm))
         self._train(rows)
         self._learn(frame, rows)
         return found
@@ -79,8 +79,7 @@ class Trainer:
         return found
 
     def _learn(self, frame: pl.DataFrame, rows: Rows) -> None:
-        self._course.ranker.encoding.learn(frame, rows)
-        self._course.ranker.keep_up(self._course.run.optimizer)
+        self._course.ranker.learn(frame, rows, self._course.run.optimizer)
 
     def _train(self, rows: Rows) -> None:
         if not len(rows):
@@ -105,7 +104,7 @@ class Trainer:
         return Batch(inputs, targets, mask).to(str(self._processes.device))
 
 
-def test(ranker: Ranker, frame: pl.DataFrame, rows: Rows) -> Measures:
+def judge(ranker: Ranker, frame: pl.DataFrame, rows: Rows) -> Measures:
     """Return the measures of a stretch by the ranker as it is."""
     plan, outputs = ranker.plan, ranker.outputs(rows)
     served, added = ranker.predictions(outputs), ranker.added(rows)

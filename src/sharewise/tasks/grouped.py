@@ -68,4 +68,4 @@ def _discounted(groups: Groups, scores: Array, gains: Array, k: int) -> Array:
     many = int(groups.max()) + 1
     place = np.arange(len(group)) - np.searchsorted(group, np.arange(many))[group]
     worth = np.where(place < k, gains[order] / np.log2(place + 2), 0.0)
-    return np.bincount(group, worth, many)
+    return np.bincount(group, worth, many).astype(np.float64)

@@ -46,7 +46,7 @@ class Tally(ABC):
     def merge(self: T, other: T) -> T:
         """Add the sums of another stretch, and return this tally."""
         for name, value in other.sums.items():
-            self.sums[name] = self.sums[name] + value
+            self.sums[name] += value
         return self
 
     def state(self) -> dict[str, NDArray[Any]]:
