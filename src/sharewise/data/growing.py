@@ -56,17 +56,20 @@ class GrowingVocabulary:
             found[:, place] = joined["row"].fill_null(place).to_numpy()
         return found
 
-    def learn(self, frame: pl.DataFrame) -> int:
-        """Give rows to the values that have none; return the rows that there are now."""
-        for name in self.columns:
-            values = pl.DataFrame({"value": self._values(frame, name).unique(maintain_order=True)})
-            known = self._known[name]
-            fresh = values.join(known, "value", "anti", nulls_equal=True, maintain_order="left")
-            fresh = fresh.head(max(self.most - self.rows, 0))
+    def learn(self, frame: pl.DataFrame, found: NDArray[np.int64]) -> int:
+        """Give rows to the values that have none; return the rows that there are now.
+
+        Args:
+            frame: the values.
+            found: what `encode` has just said of them.
+        """
+        for place, name in enumerate(self.columns):
+            unknown = self._values(frame, name).filter(pl.Series(found[:, place] == place))
+            fresh = unknown.unique(maintain_order=True).head(max(self.most - self.rows, 0))
             if len(fresh):
                 rows = pl.int_range(self.rows, self.rows + len(fresh), eager=True)
-                added = fresh.with_columns(row=rows)
-                self._known[name] = pl.concat([known, added], rechunk=True)
+                added = pl.DataFrame({"value": fresh, "row": rows})
+                self._known[name] = pl.concat([self._known[name], added], rechunk=True)
                 self.rows += len(fresh)
         return self.rows
 

@@ -129,9 +129,12 @@ class Encoding:
 
     def learn(self, frame: pl.DataFrame, rows: Rows) -> None:
         """Take new values and scales from a stretch that `read` has read."""
-        self.vocabulary.learn(frame)
-        if self._bias != "none":
-            self.places.learn(_places(frame).drop_nulls())
+        if self.vocabulary.columns:
+            self.vocabulary.learn(frame, rows.inputs["growing"].numpy())
+        if rows.places is not None:
+            known = frame["position"].is_not_null()
+            found = rows.places.numpy()[known.to_numpy(), None]
+            self.places.learn(_places(frame.filter(known)), found)
         self.moments = self.moments.merge(Moments.of(rows.numbers))
         self.labels = self.labels.merge(Moments.of(rows.labels))
 

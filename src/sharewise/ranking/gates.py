@@ -10,7 +10,7 @@ from sharewise.nn import MultiTaskModel
 from sharewise.ranking.encoding import Rows
 
 #: Rows that are looked at, evenly spread over a stretch.
-LOOKED = 8192
+LOOKED = 4096
 
 
 def gate_use(model: MultiTaskModel, rows: Rows, alarm: float) -> dict[str, Any] | None:

@@ -96,24 +96,22 @@ class Measures:
             yield from ((f"gauc.{t.name}", MeanTally) for t in self._tasks if t.kind.name == "binary")
 
     def _add(self, name: str, predictions: Array, labels: Array) -> None:
-        tally = self.tallies[name]
-        made = BinaryTally if isinstance(tally, BinaryTally) else NumberTally
         if len(labels):
-            tally.merge(made.of(predictions, labels))
+            self.tallies[name].add(predictions, labels)
 
     def _see_lists(self, groups: NDArray[np.int64], seen: Seen) -> None:
         gains = np.zeros(len(groups))
         for name, worth in self._options.gain.items():
             gains += worth * np.nan_to_num(seen.labels[:, self._tasks.index(name)]).clip(0)
         ndcg = grouped_ndcg(groups, seen.scores, gains, self._options.k)
-        self.tallies[f"ndcg@{self._options.k}"].merge(MeanTally.of(ndcg, np.ones(len(ndcg))))
+        self.tallies[f"ndcg@{self._options.k}"].add(ndcg, np.ones(len(ndcg)))
         for place, task in enumerate(self._tasks):
             if task.kind.name == "binary":
                 label = seen.labels[:, place]
                 rows = ~np.isnan(label)
                 auc = grouped_auc(groups[rows], seen.served[task.name][rows], label[rows])
                 weights = np.bincount(groups[rows], minlength=len(auc)).astype(np.float64)
-                self.tallies[f"gauc.{task.name}"].merge(MeanTally.of(auc, weights))
+                self.tallies[f"gauc.{task.name}"].add(auc, weights)
 
     def _whole(self, name: str) -> dict[str, float]:
         first, second = (self.tallies[f"{cohort}.{name}"] for cohort in COHORTS)

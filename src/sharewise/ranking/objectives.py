@@ -13,14 +13,15 @@ def default_tasks() -> TaskSet:
     """Return the five objectives of a log with all of its feedback (Zhao et al., RecSys 2019, sec. 4.1).
 
     Watching is predicted as the logarithm of 1 + seconds. What nobody could say is missing, and no rule
-    invents it: without a click there is neither a time watched nor a like.
+    invents it: without a click there is neither a time watched nor a like. Tasks of a kind are neighbours, so
+    that nothing is gathered in a step.
     """
     return TaskSet(
         [
             Task("click", "binary", "clicked"),
-            Task("watch", "regression", "CASE WHEN clicked THEN LOG1P(watched) END"),
             Task("like", "binary", "CASE WHEN clicked THEN liked END"),
             Task("dismiss", "binary", "dismissed"),
+            Task("watch", "regression", "CASE WHEN clicked THEN LOG1P(watched) END"),
             Task("rating", "regression", "rating"),
         ]
     )

@@ -121,7 +121,7 @@ class StreamOptions:
 
     Args:
         batch_size, learning_rate, weight_decay, warmup, clip, precision, seed, device: as in `TrainOptions`.
-        checkpoint_every: partitions between checkpoints.
+        checkpoint_every: rows after which the next end of a partition has a checkpoint; 0 for all of them.
         piece: rows of a partition that are tested on and trained on at a time; bounds the memory.
     """
 
@@ -133,12 +133,13 @@ class StreamOptions:
     precision: str = "fp32"
     seed: int = 0
     device: str = "auto"
-    checkpoint_every: int = 1
+    checkpoint_every: int = 400_000
     piece: int = 1 << 18
 
     def __post_init__(self) -> None:
-        for name in ("checkpoint_every", "piece"):
-            _check(getattr(self, name) >= 1, name, getattr(self, name), "a whole number from 1 on")
+        for name, least in (("checkpoint_every", 0), ("piece", 1)):
+            wanted = f"a whole number from {least} on"
+            _check(getattr(self, name) >= least, name, getattr(self, name), wanted)
         _check_known("precision", self.precision, PRECISIONS)
         self.training()
 

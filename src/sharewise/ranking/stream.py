@@ -153,10 +153,8 @@ class Stream:
     ) -> int:
         measures, count, gates = new_measures(self._plan), 0, None
         for frame, rows in pieces:
-            found = trainer.take(frame, rows)
-            if found.measures is not None:
-                measures.merge(found.measures)
-            gates, count = found.gates or gates, count + len(frame)
+            gates = trainer.take(frame, rows, measures) or gates
+            count += len(frame)
         course.measures.merge(measures)
         self._warn(name, gates)
         record: dict[str, Any] = {
@@ -188,7 +186,7 @@ class Stream:
                 files.append(self._folder / ASIDE, _line(entry))
             return
         ledger.done.append(entry)
-        self._unsaved += 1
+        self._unsaved += entry.rows
         if self._unsaved >= self._plan.train.checkpoint_every:
             self._checkpoint()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from sharewise.ranking.gates import gate_use
 from sharewise.ranking.measures import Measures, Seen
 from sharewise.ranking.plan import RankPlan
 from sharewise.ranking.ranker import Ranker
-from sharewise.ranking.state import Course, new_measures
+from sharewise.ranking.state import Course
 from sharewise.streams import stream
 from sharewise.tasks import TaskSet
 from sharewise.train.gradients import Gradients
@@ -27,14 +26,6 @@ from sharewise.train.objective import Objective
 from sharewise.train.processes import Processes
 from sharewise.train.result import by_name
 from sharewise.train.stepper import Stepper
-
-
-@dataclass(frozen=True)
-class Found:
-    """What was found of a stretch before it was trained on; None where nothing was."""
-
-    measures: Measures | None = None
-    gates: dict[str, Any] | None = None
 
 
 class Trainer:
@@ -54,21 +45,23 @@ class Trainer:
         model = course.ranker.model
         self._stepper = Stepper(model, course.run, plan.tasks, self._options, processes)
 
-    def take(self, frame: pl.DataFrame, rows: Rows) -> Found:
-        """Test on a stretch, train on it, learn from it; return what was measured.
+    def take(self, frame: pl.DataFrame, rows: Rows, measures: Measures) -> dict[str, Any] | None:
+        """Test on a stretch, train on it, learn from it; return what its gates did, if there are gates.
 
-        Nothing is measured before anything was learnt.
+        Args:
+            frame, rows: the stretch, and how it was read.
+            measures: are added to; but nothing is measured before anything was learnt.
         """
         ranker, fresh = self._course.ranker, self._course.run.cursor.step == 0
         if fresh:  # nothing is measured yet that it could flatter
             self._learn(frame, rows)
             self._train(ranker.encoding.read(frame))
-            return Found()
-        alarm = self._plan.measure.alarm
-        found = Found(judge(ranker, frame, rows), gate_use(ranker.model, rows, alarm))
+            return None
+        judge(ranker, frame, rows, measures)
+        gates = gate_use(ranker.model, rows, self._plan.measure.alarm)
         self._train(rows)
         self._learn(frame, rows)
-        return found
+        return gates
 
     def losses(self) -> dict[str, float]:
         """Return the mean losses in training since the last call, by task."""
@@ -104,8 +97,8 @@ class Trainer:
         return Batch(inputs, targets, mask).to(str(self._processes.device))
 
 
-def judge(ranker: Ranker, frame: pl.DataFrame, rows: Rows) -> Measures:
-    """Return the measures of a stretch by the ranker as it is."""
+def judge(ranker: Ranker, frame: pl.DataFrame, rows: Rows, measures: Measures) -> None:
+    """Add to the measures how good the ranker, as it is, is on a stretch."""
     plan, outputs = ranker.plan, ranker.outputs(rows)
     served, added = ranker.predictions(outputs), ranker.added(rows)
     placed = {} if added is None else ranker.predictions(outputs + added)
@@ -113,9 +106,7 @@ def judge(ranker: Ranker, frame: pl.DataFrame, rows: Rows) -> Measures:
     if plan.measure.cohort != "none":
         place = list(ranker.encoding.vocabulary.columns).index(plan.measure.cohort)
         new = (rows.inputs["growing"][:, place] == place).numpy()
-    measures = new_measures(plan)
     measures.see(frame, Seen(served, placed, blend(served, plan.blend), rows.labels, new))
-    return measures
 
 
 def to_targets(rows: Rows, tasks: TaskSet) -> tuple[Tensor, Tensor]:

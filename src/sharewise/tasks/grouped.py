@@ -1,4 +1,7 @@
-"""Measures within groups of rows, such as the list of a request: AUC and NDCG of every group at once."""
+"""Measures within groups of rows, such as the list of a request: AUC and NDCG of every group at once.
+
+Scores are compared in float32, as networks give them.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +30,8 @@ def grouped_auc(groups: Groups, scores: Array, targets: Array) -> Array:
     """
     if not len(groups):
         return np.zeros(0)
-    order = np.lexsort((scores, groups))
-    group, score, label = groups[order], scores[order], targets[order]
+    order = _order(groups, scores)
+    group, score, label = groups[order], scores.astype(np.float32)[order], targets[order]
     fresh = np.append(True, (group[1:] != group[:-1]) | (score[1:] != score[:-1]))
     tie = np.cumsum(fresh) - 1
     positive, rows = np.bincount(tie, label), np.bincount(tie)
@@ -46,8 +49,8 @@ def grouped_auc(groups: Groups, scores: Array, targets: Array) -> Array:
 def grouped_ndcg(groups: Groups, scores: Array, gains: Array, k: int) -> Array:
     """Return each group's normalised discounted cumulative gain of its first k rows; NaN without any gain.
 
-    The gain itself is summed, not 2 to its power (Järvelin & Kekäläinen 2002). Rows of one score keep their
-    order.
+    The gain itself is summed, not 2 to its power (Järvelin & Kekäläinen 2002). Rows of one score come in any
+    order, always the same.
 
     Args:
         groups: the group of each row, numbered from 0.
@@ -63,9 +66,21 @@ def grouped_ndcg(groups: Groups, scores: Array, gains: Array, k: int) -> Array:
 
 
 def _discounted(groups: Groups, scores: Array, gains: Array, k: int) -> Array:
-    order = np.lexsort((-scores, groups))
+    order = _order(groups, -scores)
     group = groups[order]
     many = int(groups.max()) + 1
     place = np.arange(len(group)) - np.searchsorted(group, np.arange(many))[group]
     worth = np.where(place < k, gains[order] / np.log2(place + 2), 0.0)
     return np.bincount(group, worth, many).astype(np.float64)
+
+
+def _order(groups: Groups, scores: Array) -> NDArray[np.int64]:
+    """Return the rows by group, and within it by increasing score.
+
+    Group and score are one whole number each, which sorts several times as fast as a pair: the bits of a
+    float32 are in the order of its size, and of a negative one in the opposite order.
+    """
+    bits = scores.astype(np.float32).view(np.int32).astype(np.int64)
+    place = np.where(bits < 0, -(bits & 0x7FFFFFFF), bits)
+    found: NDArray[np.int64] = np.argsort((groups << 33) + place)
+    return found

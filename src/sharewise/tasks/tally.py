@@ -40,6 +40,17 @@ class Tally(ABC):
         """Return the sums over no rows."""
 
     @abstractmethod
+    def add(self, predictions: Array, targets: Array) -> None:
+        """Add the sums over rows, both ``[rows]``."""
+
+    @classmethod
+    def of(cls: type[T], predictions: Array, targets: Array) -> T:
+        """Return the tally of some rows."""
+        tally = cls()
+        tally.add(predictions, targets)
+        return tally
+
+    @abstractmethod
     def values(self) -> dict[str, float]:
         """Return the measures by name; NaN where nothing can be said."""
 
@@ -81,22 +92,17 @@ class BinaryTally(Tally):
             "groups": np.zeros((3, _GROUPS)),
         }
 
-    @classmethod
-    def of(cls, predictions: Array, targets: Array) -> BinaryTally:
-        """Return the tally of some rows: probabilities and labels ``[rows]``."""
+    def add(self, predictions: Array, targets: Array) -> None:
         p = np.clip(predictions.astype(np.float64), _TINY, 1 - _TINY)
-        odds = np.log(p) - np.log1p(-p)
-        losses = -np.log1p(-p) - targets * odds
-        moments = [len(p), targets.sum(), predictions.sum(), ((predictions - targets) ** 2).sum()]
+        below = np.log1p(-p)
+        odds = np.log(p) - below
+        losses = -below - targets * odds
+        squares = (predictions - targets) ** 2
+        self.sums["moments"] += [len(p), targets.sum(), predictions.sum(), squares.sum(), losses.sum()]
+        np.add.at(self.sums["histogram"].reshape(-1), _cells(predictions, targets), 1.0)
         group = np.clip(np.floor(4 * odds) + _GROUPS // 2, 0, _GROUPS - 1).astype(np.int64)
-        weights = (None, predictions, targets)
-        return cls(
-            {
-                "moments": np.array([*moments, losses.sum()], dtype=np.float64),
-                "histogram": _histogram(predictions, targets),
-                "groups": np.stack([np.bincount(group, w, _GROUPS).astype(np.float64) for w in weights]),
-            }
-        )
+        for sums, weights in zip(self.sums["groups"], (None, predictions, targets), strict=True):
+            sums += np.bincount(group, weights, _GROUPS)
 
     def values(self) -> dict[str, float]:
         rows, labels, predictions, squares, losses = self.sums["moments"].tolist()
@@ -121,12 +127,10 @@ class NumberTally(Tally):
     def empty() -> dict[str, Array]:
         return {"moments": np.zeros(6)}  # rows, labels, predictions, squared and absolute errors, squares
 
-    @classmethod
-    def of(cls, predictions: Array, targets: Array) -> NumberTally:
-        """Return the tally of some rows: predictions and labels ``[rows]``."""
+    def add(self, predictions: Array, targets: Array) -> None:
         y, error = targets.astype(np.float64), predictions.astype(np.float64) - targets
         sums = [len(y), y.sum(), y.sum() + error.sum(), (error**2).sum(), np.abs(error).sum(), (y**2).sum()]
-        return cls({"moments": np.array(sums, dtype=np.float64)})
+        self.sums["moments"] += sums
 
     def values(self) -> dict[str, float]:
         rows, labels, predictions, squares, sizes, total = self.sums["moments"].tolist()
@@ -150,11 +154,11 @@ class MeanTally(Tally):
     def empty() -> dict[str, Array]:
         return {"moments": np.zeros(2)}
 
-    @classmethod
-    def of(cls, values: Array, weights: Array) -> MeanTally:
-        """Return the tally of groups' numbers and weights ``[groups]``; those that are NaN do not count."""
-        seen = ~np.isnan(values)
-        return cls({"moments": np.array([(values[seen] * weights[seen]).sum(), weights[seen].sum()])})
+    def add(self, predictions: Array, targets: Array) -> None:
+        """Add groups' numbers, and what each weighs; those that are NaN do not count."""
+        seen = ~np.isnan(predictions)
+        values, weights = predictions[seen], targets[seen]
+        self.sums["moments"] += [(values * weights).sum(), weights.sum()]
 
     @property
     def mean(self) -> float:
@@ -168,13 +172,15 @@ class MeanTally(Tally):
 
 def auc_of(negative: Array, positive: Array) -> float:
     """Return the area under the ROC curve of two histograms over increasing scores, ties counted half."""
+    seen = np.flatnonzero(negative + positive)
+    negative, positive = negative[seen], positive[seen]
     pairs = negative.sum() * positive.sum()
     below = np.cumsum(negative) - 0.5 * negative
     return float((positive * below).sum() / pairs) if pairs else float("nan")
 
 
-def _histogram(predictions: Array, targets: Array) -> Array:
+def _cells(predictions: Array, targets: Array) -> NDArray[np.int64]:
+    """Return the place in the flat histogram of each row."""
     # The bits of a float that is not negative are in the order of its size.
     bits = np.clip(predictions, 0, 1).astype(np.float32).view(np.int32) >> _SHIFT
-    cell = bits + _CELLS * (targets > 0.5)
-    return np.bincount(cell, minlength=2 * _CELLS).astype(np.float64).reshape(2, _CELLS)
+    return (bits + _CELLS * (targets > 0.5)).astype(np.int64)
