@@ -12,7 +12,10 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+import rank_victim
+import torch
 from rank_logs import partition, write
+from rank_victim import MODEL, PLAN
 
 from sharewise import files
 from sharewise.errors import CheckpointError, ConfigError, DataError
@@ -22,11 +25,6 @@ from sharewise.ranking.fit import StreamResult, fit_stream
 from sharewise.ranking.options import BiasOptions, Follow, LogOptions, MeasureOptions, StreamOptions
 from sharewise.ranking.plan import RankPlan
 from sharewise.train import Progress, Run
-
-MODEL = ModelOptions(sharing="mmoe", hidden=(8,), tower=(4,), experts=2, embedding=4, encoder_hidden=(8,))
-PLAN = RankPlan(
-    model=MODEL, train=StreamOptions(batch_size=128, learning_rate=3e-3, device="cpu", checkpoint_every=0)
-)
 
 
 class Stopped(Exception):
@@ -237,7 +235,9 @@ def test_following_waits_for_what_is_being_written(log: Path, tmp_path: Path) ->
         def evaluated(self, record: object) -> None:
             (here / "hour-0001.parquet").write_bytes(content)
 
-    result = fit_stream(here, PLAN, follow=Follow(poll=0.01, idle=0.3), progress=Finish())
+    result = fit_stream(
+        here, PLAN, follow=Follow(poll=0.01, idle=0.3), progress=Finish(), folder=tmp_path / "run"
+    )
     assert [entry.name[5:9] for entry in result.done] == ["0000", "0001", "0002"]
     assert not result.aside
 
@@ -336,18 +336,10 @@ def test_other_ways_with_the_place(kind: str, log: Path, tmp_path: Path) -> None
     )
 
 
-VICTIM = """
-import sys
-sys.path.insert(0, sys.argv[1])
-from test_stream import PLAN, fit_stream
-fit_stream(sys.argv[2], PLAN, folder=sys.argv[3])
-"""
-
-
 def test_killed_runs_go_on_bit_for_bit(
     log: Path, undisturbed: tuple[StreamResult, Path], tmp_path: Path
 ) -> None:
-    command = [sys.executable, "-c", VICTIM, str(Path(__file__).parent), str(log), str(tmp_path)]
+    command = [sys.executable, rank_victim.__file__, str(log), str(tmp_path)]
     for wanted in (1, 3):
         process = subprocess.Popen(command)
         until = time.monotonic() + 60
@@ -364,3 +356,18 @@ def test_killed_runs_go_on_bit_for_bit(
         process.wait()
     fit_stream(log, PLAN, folder=tmp_path)
     assert outcome(tmp_path) == outcome(undisturbed[1])
+
+
+def test_two_processes_train_to_the_same(
+    log: Path, undisturbed: tuple[StreamResult, Path], tmp_path: Path
+) -> None:
+    torchrun = ["-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=0", "--standalone"]
+    subprocess.run([sys.executable, *torchrun, rank_victim.__file__, str(log), str(tmp_path)], check=True)
+    run = Run.open(tmp_path)
+    weights = Run.open(undisturbed[1]).weights()
+    for name, value in run.weights().items():
+        torch.testing.assert_close(value, weights[name], atol=1e-4, rtol=1e-4)
+    measures = run.read_json("metrics.json")["measures"]
+    assert measures["rows"] == 1600
+    expected = undisturbed[0].measures["tasks"]["click"]
+    assert measures["tasks"]["click"] == pytest.approx(expected, abs=1e-3)

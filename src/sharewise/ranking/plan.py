@@ -12,8 +12,8 @@ from sharewise.ranking.objectives import check_tasks, default_tasks
 from sharewise.ranking.options import BiasOptions, BlendOptions, LogOptions, MeasureOptions, StreamOptions
 from sharewise.tasks import TaskSet
 
-#: A small mixture: one shared hidden layer, then four experts.
-MODEL = ModelOptions(sharing="mmoe", hidden=(32,), tower=(16,), experts=4, encoder_hidden=(64,))
+#: A small mixture: one shared hidden layer, then experts and towers of the size of Ma et al. (KDD 2018).
+MODEL = ModelOptions(sharing="mmoe", hidden=(16,), tower=(8,), experts=8, encoder_hidden=(32,))
 #: What the usual objectives count in a product.
 USUAL = {"click": 1.0, "watch": 1.0, "like": 0.5, "dismiss": -0.5, "rating": 1.0}
 

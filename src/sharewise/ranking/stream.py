@@ -90,6 +90,8 @@ class Stream:
             last = time.monotonic() if came else last
             if self._follow.idle is not None and time.monotonic() - last >= self._follow.idle:
                 return
+            if self._changed:  # whoever serves takes it from here, and nobody waits for a checkpoint
+                self._finish()
             time.sleep(self._follow.poll)
 
     def _round(self) -> bool:
@@ -197,6 +199,7 @@ class Stream:
     def _finish(self) -> None:
         if self._changed:
             self._checkpoint()
+            self._changed = False
         if self._folder and self.state.course:
             timing = {"seconds": self.keeper.seconds, "rows": self.keeper.rows}
             save_run(self._folder, self.state, self.keeper.log, timing)

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 T = TypeVar("T", bound="Tally")
 
-#: Probabilities are told apart by the first 18 bits of their size: to 1/2,048 of themselves.
+#: Probabilities are told apart to 1/2,048 of themselves, down to 2^-24: by exponent and 11 bits more.
 _SHIFT = 12
-_CELLS = (0x3F800000 >> _SHIFT) + 1
+_LEAST = 0x33800000 >> _SHIFT
+_CELLS = (0x3F800000 >> _SHIFT) - _LEAST + 1
 #: Groups of about equal probability for calibration: quarters of a unit of the logit, from -10 to 10.
 _GROUPS = 80
 _TINY = 1e-7
@@ -79,7 +80,7 @@ class Tally(ABC):
 class BinaryTally(Tally):
     """Probabilities against labels of 0 and 1: AUC, squared error, log loss, calibration.
 
-    ``auc`` is that of probabilities cut to 18 bits, ties counted half: apart from the exact one by less than
+    ``auc`` is that of probabilities cut to 12 bits, ties counted half: apart from the exact one by less than
     1e-6 for scores that are spread out. ``ratio`` is the mean prediction over the mean label, ``ece`` the
     mean distance of the two (Naeini et al. 2015) in 80 groups of equal width of the logit.
     """
@@ -183,4 +184,4 @@ def _cells(predictions: Array, targets: Array) -> NDArray[np.int64]:
     """Return the place in the flat histogram of each row."""
     # The bits of a float that is not negative are in the order of its size.
     bits = np.clip(predictions, 0, 1).astype(np.float32).view(np.int32) >> _SHIFT
-    return (bits + _CELLS * (targets > 0.5)).astype(np.int64)
+    return np.maximum(bits - _LEAST, 0).astype(np.int64) + _CELLS * (targets > 0.5)
