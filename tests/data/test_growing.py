@@ -57,6 +57,18 @@ def test_tensors_bring_all_back(users: list[int | None]) -> None:
     assert second.rows == first.rows
 
 
+@given(st.lists(st.lists(st.one_of(st.none(), st.integers(-5, 40), st.integers(0, 2**40)), max_size=9)))
+def test_numbers_are_found_whatever_their_size(parts: list[list[int | None]]) -> None:
+    known, expected = GrowingVocabulary({"user": "number"}, 10_000), {}
+    for part in parts:
+        rows = pl.DataFrame({"user": part}, schema={"user": pl.Int64})
+        known.learn(rows, known.encode(rows))
+        for value in part:
+            expected.setdefault(value, len(expected) + 1)
+        asked = pl.DataFrame({"user": [*expected, 77_777]}, schema={"user": pl.Int64})
+        assert known.encode(asked)[:, 0].tolist() == [*expected.values(), 0]
+
+
 def test_another_type_is_refused() -> None:
     with pytest.raises(DataError, match="user"):
         vocabulary().encode(pl.DataFrame({"user": ["a"], "device": ["tv"]}))

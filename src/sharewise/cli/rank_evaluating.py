@@ -11,8 +11,10 @@ from rich.table import Table as Grid
 
 from sharewise.cli.folders import METRICS
 from sharewise.files import MANIFEST
-from sharewise.ranking.artifact import history_of
+from sharewise.ranking.artifact import KIND, history_of
 from sharewise.train import Run
+
+__all__ = ["KIND", "run_rank_evaluate", "show_measures"]
 
 #: Partitions that are shown, evenly spread.
 SHOWN = 12

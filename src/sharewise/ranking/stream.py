@@ -58,6 +58,11 @@ class Stream:
     ) -> None:
         self._source, self._plan, self._follow, self._progress = source, plan, follow, progress
         self._processes = connect(choose_device(plan.train.device))
+        if follow is not None and self._processes.size > 1:
+            raise ConfigError(
+                "Several processes cannot wait for partitions: each would see its own.",
+                "Follow with one process, or train on what is there with several.",
+            )
         self._folder = folder if self._processes.first else None
         identity = files.sha256(files.to_json({"format": FORMAT, **plan.to_dict()}))
         self.keeper = Keeper(folder, identity, progress, self._processes)
