@@ -15,6 +15,8 @@ from torch import Tensor
 Ids = NDArray[np.int64]
 #: Numbers are places in a table, if it has at most so many entries, or so many a value.
 SMALL, SPARSE = 1 << 20, 16
+#: Times as many texts known as asked for.
+MANY = 2
 
 
 class Lookup(ABC):
@@ -111,8 +113,11 @@ class TextLookup(Lookup):
 
     def find(self, values: pl.Series) -> Ids:
         asked = pl.DataFrame({"value": values})
-        # Of many that are known few are asked for: the join of these few is the one that is hashed.
-        near = self._known.join(asked.unique(), on="value", how="inner", nulls_equal=True)
+        near = self._known
+        if len(near) > MANY * len(
+            asked
+        ):  # of many that are known few are asked for, and only these are hashed
+            near = near.join(asked.unique(), on="value", how="inner", nulls_equal=True)
         found = asked.join(near, on="value", how="left", nulls_equal=True, maintain_order="left")
         return np.asarray(found["row"].fill_null(-1).to_numpy(), dtype=np.int64)
 

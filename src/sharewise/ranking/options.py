@@ -117,7 +117,7 @@ class MeasureOptions:
 
 @dataclass(frozen=True)
 class StreamOptions:
-    """How a stream is trained on: every row once.
+    """How a stream is trained on: every row once. Larger batches are a little faster, and learn later.
 
     Args:
         batch_size, learning_rate, weight_decay, warmup, clip, precision, seed, device: as in `TrainOptions`.
@@ -125,8 +125,8 @@ class StreamOptions:
         piece: rows of a partition that are tested on and trained on at a time; bounds the memory.
     """
 
-    batch_size: int = 8192
-    learning_rate: float = 1e-3
+    batch_size: int = 2048
+    learning_rate: float = 3e-3
     weight_decay: float = 0.0
     warmup: int = 0
     clip: float | None = None

@@ -184,4 +184,6 @@ def _cells(predictions: Array, targets: Array) -> NDArray[np.int64]:
     """Return the place in the flat histogram of each row."""
     # The bits of a float that is not negative are in the order of its size.
     bits = np.clip(predictions, 0, 1).astype(np.float32).view(np.int32) >> _SHIFT
-    return np.maximum(bits - _LEAST, 0).astype(np.int64) + _CELLS * (targets > 0.5)
+    own: NDArray[np.int64] = np.maximum(bits - _LEAST, 0).astype(np.int64)
+    found: NDArray[np.int64] = own + _CELLS * (targets > 0.5)
+    return found
