@@ -28,3 +28,27 @@ def simulate(
     from sharewise.cli.rank_simulating import run_rank_simulate
 
     run_rank_simulate(config, out)
+
+
+@app.command()
+def train(
+    config: Annotated[
+        Path, typer.Argument(help="The ranker's configuration, a TOML file.", show_default=False)
+    ],
+    out: Out,
+    follow: Annotated[bool, typer.Option("--follow", help="Wait for new partitions of the log.")] = False,
+) -> None:
+    """Train a ranker on a log in the order of time. Given again, the same command goes on."""
+    from sharewise.cli.rank_training import run_rank_train
+
+    run_rank_train(config, out, follow)
+
+
+@app.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="The folder of a ranker's training.", show_default=False)],
+) -> None:
+    """Print how good a ranker was on every partition before it was trained on it."""
+    from sharewise.cli.rank_evaluating import run_rank_evaluate
+
+    run_rank_evaluate(run)

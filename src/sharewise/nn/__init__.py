@@ -25,15 +25,18 @@ experts; members of an ensemble are folded into the rows (row 0's members, then 
 and heads.
 
     initial, picks, stacked, dropout   the ground floor
-    numeric, encoders                  inputs -> features
+    numeric, growing, encoders         inputs -> features
     conditioning, routing, sharing     what structures are made of, and their interface
     structures                         one small file each, and the table `STRUCTURES`
+    offset                             what circumstances add to a label
     heads, model, options, cost        the whole
 """
 
 from sharewise.nn.cost import Cost
 from sharewise.nn.dropout import Dropout, RowShard, row_shard
+from sharewise.nn.growing import GrowingEmbedding, GrowingTable, grow
 from sharewise.nn.model import MultiTaskModel, Part
+from sharewise.nn.offset import Offset
 from sharewise.nn.options import PRESETS, ModelOptions
 from sharewise.nn.sharing import Setting, Sharing, Traits
 from sharewise.nn.structures import STRUCTURES
@@ -43,12 +46,16 @@ __all__ = [
     "STRUCTURES",
     "Cost",
     "Dropout",
+    "GrowingEmbedding",
+    "GrowingTable",
     "ModelOptions",
     "MultiTaskModel",
+    "Offset",
     "Part",
     "RowShard",
     "Setting",
     "Sharing",
     "Traits",
+    "grow",
     "row_shard",
 ]

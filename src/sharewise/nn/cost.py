@@ -32,6 +32,8 @@ def empty_row(inputs: InputSpec, device: torch.device | str) -> dict[str, Tensor
     row: dict[str, Tensor] = {}
     if inputs.cardinalities:
         row["categorical"] = torch.zeros(1, len(inputs.cardinalities), dtype=torch.int64, device=device)
+    if inputs.growing:
+        row["growing"] = torch.zeros(1, inputs.growing, dtype=torch.int64, device=device)
     if inputs.bins:
         row["numeric"] = torch.zeros(1, len(inputs.bins), device=device)
     if inputs.image:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sharewise.errors import ConfigError
+from sharewise.nn.growing import GrowingEmbedding
 from sharewise.nn.initial import Initial
 from sharewise.nn.numeric import look_up, make_numeric
 from sharewise.nn.picks import Picks
@@ -94,6 +95,9 @@ class TabularEncoder(Encoder):
         if inputs.cardinalities:
             at = initial.at("embedding")
             self.parts["categorical"] = Embedding(inputs.cardinalities, options.embedding, copies, at)
+        if inputs.growing:
+            at = initial.at("growing")
+            self.parts["growing"] = GrowingEmbedding(inputs.growing, options.embedding, copies, at)
         if inputs.bins:
             self.parts["numeric"] = make_numeric(inputs.bins, options, copies, initial.at("numeric"))
         if inputs.image:

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sharewise.errors import ConfigError
 from sharewise.nn.initial import Initial
 from sharewise.nn.picks import Picks
 from sharewise.nn.settings import PartOptions
@@ -74,6 +75,20 @@ class GroupHead(nn.Module):
         y: Tensor = self.head(x, picks.spread(self.members))
         return y.view(len(y) // self.members, self.members, y.shape[-1]).transpose(0, 1)
 
+    def rescale(self, ratio: Float[Tensor, " tasks"], shift: Float[Tensor, " tasks"]) -> None:
+        """Let the outputs of the group's tasks be ``outputs * ratio + shift``, one number each a task."""
+        if bool((ratio == 1).all()) and bool((shift == 0).all()):
+            return
+        if self.each < len(self.group.index):
+            raise ConfigError(
+                f"Tasks of kind '{self.group.kind.name}' share a head, which cannot be rescaled for each.",
+                'Give each task a head of its own: head = "per_task".',
+            )
+        factor = ratio.repeat_interleave(self.members).to(self.head.weight)
+        self.head.weight.mul_(factor.view(-1, 1, 1))
+        added = shift.repeat_interleave(self.members).to(self.head.bias)
+        self.head.bias.mul_(factor.view(-1, 1)).add_(added.view(-1, 1))
+
 
 class Heads(nn.Module):
     """The towers and heads of all tasks: a stack of towers, and a stack of heads for each group.
@@ -117,6 +132,16 @@ class Heads(nn.Module):
                 yield from group.parameters()
         if self.each_tower:
             yield from self.tower.parameters()
+
+    def rescale(self, ratio: Float[Tensor, " tasks"], shift: Float[Tensor, " tasks"]) -> None:
+        """Let every task's outputs be ``outputs * ratio + shift``.
+
+        Raises:
+            ConfigError: if tasks that change share a head.
+        """
+        for group in self._groups():
+            index = list(group.group.index)
+            group.rescale(ratio[index], shift[index])
 
     def forward(self, x: Tensor, picks: Picks | None = None) -> Tensor:
         """Return outputs.

@@ -18,6 +18,8 @@ from sharewise.nn.dropout import Dropout
 from sharewise.nn.encoders import Encoder, Members, make_encoder
 from sharewise.nn.heads import Heads
 from sharewise.nn.initial import Initial
+from sharewise.nn.offset import KEY as OFFSET
+from sharewise.nn.offset import Offset
 from sharewise.nn.options import ModelOptions
 from sharewise.nn.picks import Picks
 from sharewise.nn.routing import Gate
@@ -40,6 +42,7 @@ class MultiTaskModel(nn.Module):
             an attribute `out_features`.
         seed: initial weights depend on it and on the tasks' names, not on the tasks' order.
         descriptors: ``[tasks, size]`` in place of what `describe` makes of attributes or texts.
+        offset: what the circumstances of joint rows add to the outputs, where they are known.
 
     Attributes:
         options: as given, with `hidden` solved if costs were matched.
@@ -64,6 +67,7 @@ class MultiTaskModel(nn.Module):
         encoder: nn.Module | None = None,
         seed: int = 0,
         descriptors: Float[Tensor, "tasks size"] | None = None,
+        offset: Offset | None = None,
     ) -> None:
         super().__init__()
         options = options or ModelOptions()
@@ -89,6 +93,7 @@ class MultiTaskModel(nn.Module):
             Setting(features, tasks.names, size, options, initial.at("sharing"))
         )
         self.heads = Heads(self.sharing.width, tasks, options, options.heads_per_kind, initial)
+        self.offset = offset
 
     def forward(
         self,
@@ -126,6 +131,8 @@ class MultiTaskModel(nn.Module):
                 read = read.expand(len(self.tasks), -1, -1)
             self._parting, representation = (representation, read), read
         outputs: Tensor = self.heads(representation, picks)
+        if self.offset is not None and picks is None and OFFSET in inputs:
+            outputs = outputs + self.offset(inputs)
         return outputs.float() if outputs.dtype in (torch.bfloat16, torch.float16) else outputs
 
     def _encode(self, inputs: Mapping[str, Tensor], picks: Picks | None) -> Tensor:
@@ -209,6 +216,19 @@ class MultiTaskModel(nn.Module):
         self.train(was_training)
         return found
 
+    @torch.no_grad()
+    def retarget(self, tasks: TaskSet) -> None:
+        """Take the same tasks with labels standardised otherwise; every prediction stays as it is.
+
+        The heads change by what the standardisation does (PopArt, van Hasselt et al. 2016, eq. 6).
+
+        Raises:
+            ConfigError: if tasks share a head, which cannot change for one of them.
+        """
+        ratio = self.tasks.scales / tasks.scales
+        self.heads.rescale(ratio, (self.tasks.means - tasks.means) / tasks.scales)
+        self.tasks = tasks
+
     def own_parameters(self) -> list[nn.Parameter]:
         """Return the trained parameters whose every entry is one task's alone: heads, towers, own gates."""
         parts = [self.heads.own_parameters(), self.sharing.own_parameters()]
@@ -216,12 +236,14 @@ class MultiTaskModel(nn.Module):
         if not (traits.shares_encoder or traits.reads_all):
             parts.append(self.encoder.parameters())
             parts.append(iter(()) if self.members is None else self.members.parameters())
+        if self.offset is not None:
+            parts.append(self.offset.parameters())
         return [p for p in chain(*parts) if p.requires_grad]
 
     def task_parts(self) -> list[list[Part]] | None:
         """Return each task's part of the weights, if tasks share nothing and do not pull."""
         tasks = len(self.tasks)
-        if tasks == 1 or self.shared_parameters() or self.sharing.traits.soft:
+        if tasks == 1 or self.shared_parameters() or self.sharing.traits.soft or self.offset is not None:
             return None
         parts: list[list[Part]] = [[] for _ in range(tasks)]
         for name, value in self.state_dict().items():
@@ -252,13 +274,16 @@ class MultiTaskModel(nn.Module):
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Return groups ``{"params", "lr_factor", "decay"}`` for an optimizer.
 
-        Gates and cross-stitch units learn at `gate_rate` times the rate. Weight decay is for weight matrices:
-        not for biases, embeddings, tables of descriptors, scalings or cross-stitch units.
+        Gates and cross-stitch units learn at `gate_rate` times the rate, an offset at its own. Weight decay
+        is for weight matrices: not for biases, embeddings, tables of descriptors, scalings or cross-stitch
+        units.
         """
-        routes = {id(p) for p in self.sharing.route_parameters()}
+        rates = {id(p): self.options.gate_rate for p in self.sharing.route_parameters()}
+        if self.offset is not None:
+            rates |= {id(p): self.offset.rate for p in self.offset.parameters()}
         groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
         for name, parameter in self.named_parameters():
-            rate = self.options.gate_rate if id(parameter) in routes else 1.0
+            rate = rates.get(id(parameter), 1.0)
             decay = "weight" in name.split(".")[-2:] and parameter.dim() > 1
             groups.setdefault((rate, decay), []).append(parameter)
         return [{"params": params, "lr_factor": r, "decay": d} for (r, d), params in groups.items()]

@@ -100,6 +100,11 @@ def seed_chance(device: torch.device, seed: int) -> None:
         torch.mps.manual_seed(seed)
 
 
+def own_chance(device: torch.device) -> AbstractContextManager[None]:
+    """Return the context that leaves the chance of the process around a training as it is."""
+    return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
+
+
 def resident(batch: Batch, device: torch.device, share: float = 0.5) -> Batch:
     """Return a split on the device if it takes at most this share of the free memory there; else as it is."""
     if device.type != "cuda":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import safetensors.torch
@@ -14,7 +13,7 @@ from sharewise.balance import Balancer, Conflict, make_balancer
 from sharewise.data import Table
 from sharewise.errors import DataError
 from sharewise.nn import MultiTaskModel
-from sharewise.train.devices import choose_device
+from sharewise.train.devices import choose_device, own_chance
 from sharewise.train.keeper import Keeper
 from sharewise.train.loop import Loop, Splits, make_optimizer
 from sharewise.train.options import TrainOptions
@@ -66,7 +65,7 @@ def fit(
     try:
         keeper.resume(state)
         loop = Loop(model, state, data, options, processes, keeper)
-        with _own_chance(processes.device):
+        with own_chance(processes.device):
             loop.run()
         state.restore_best()
         model.eval()
@@ -94,10 +93,6 @@ def _start(model: MultiTaskModel, data: Splits, options: TrainOptions, balancer:
     return RunState(
         model, make_optimizer(model.parameter_groups(), options), balancer, running, Conflict(len(data.tasks))
     )
-
-
-def _own_chance(device: torch.device) -> AbstractContextManager[None]:
-    return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
 
 
 def _result(loop: Loop, keeper: Keeper) -> FitResult:

@@ -27,13 +27,9 @@ from sharewise.train.objective import Objective
 from sharewise.train.options import TrainOptions
 from sharewise.train.processes import Processes
 from sharewise.train.result import by_name
-from sharewise.train.schedule import factor
 from sharewise.train.selection import Selection
 from sharewise.train.state import RunState
-from sharewise.train.watch import Watch
-
-#: Batches of one step: (rows of the training split, tasks drawn).
-Group = list[tuple[Tensor, int]]
+from sharewise.train.stepper import Group, Stepper
 
 
 class Splits(Protocol):
@@ -76,12 +72,10 @@ class Loop:
         self._tasks = data.tasks
         self._objective = Objective(data.tasks, self._device)
         self._gradients = Gradients(model, state, self._train, self._objective, options, processes)
-        self._watch = Watch(data.tasks, self._device)
-        self._parameters = [p for p in model.parameters() if p.requires_grad]
+        self._stepper = Stepper(model, state, data.tasks, options, processes)
         self._source = make_source(data.train, options)
         self._mixing = Mixing(model, self._source, self._train, self._objective, options, self._device)
         self._steps = options.epochs * -(-len(self._source) // options.accumulate)
-        self._rate = -1.0
         constant = fit_constant(data.train, data.tasks)
         sums, totals = loss_sums(constant, data.valid, Objective(data.tasks))
         self._constants = sums / totals
@@ -93,7 +87,7 @@ class Loop:
         self._keeper.start(self._steps, self.state.cursor.step)
         while not self.state.cursor.finished:
             for group in self._groups():
-                self._step(group)
+                self._keeper.step(self._stepper.take(self._gradients, group, self._steps))
                 self._advance(len(group))
                 if self.state.cursor.finished:
                     return
@@ -116,32 +110,6 @@ class Loop:
                 self.state.shares = self._mixing.shares(cursor.step, self.state.shares)
             yield list(islice(batches, self._options.accumulate))
 
-    def _step(self, group: Group) -> None:
-        step = self.state.cursor.step
-        self._set_rate(step)
-        self.state.optimizer.zero_grad()
-        measured = [
-            self._gradients.add(place, rows, draws, 1.0 / len(group))
-            for place, (rows, draws) in enumerate(group)
-        ]
-        sums = measured[0] if len(measured) == 1 else torch.stack(measured).sum(0)
-        sums = self._processes.sum_gradients(self._parameters, sums)
-        self.state.running[0] += sums[:-1]
-        self._watch.see(step, sums[:-1], sums[-1])
-        if self._options.clip is not None:
-            torch.nn.utils.clip_grad_norm_(self._parameters, self._options.clip)
-        self.state.optimizer.step()
-        self._gradients.look_back(len(group) - 1, *group[-1])
-        self._keeper.step(sum(len(rows) for rows, _ in group))
-
-    def _set_rate(self, step: int) -> None:
-        options = self._options
-        rate = options.learning_rate * factor(options.schedule, step, self._steps, options.warmup)
-        if rate != self._rate:
-            self._rate = rate
-            for group in self.state.optimizer.param_groups:
-                group["lr"] = rate * group["lr_factor"]
-
     def _advance(self, batches: int) -> None:
         cursor, length, options = self.state.cursor, len(self._source), self._options
         before, after = cursor.batch, cursor.batch + batches
@@ -153,11 +121,11 @@ class Loop:
         if due:
             self._evaluate()
         if due or (options.checkpoint_every and cursor.step % options.checkpoint_every == 0):
-            self._watch.check()
+            self._stepper.watch.check()
             self._keeper.checkpoint(self.state)
 
     def _evaluate(self) -> None:
-        self._watch.check()
+        self._stepper.watch.check()
         losses = self._validate()
         score = self._selection.judge(self.state, losses)
         self._keeper.evaluated(self._record(losses, score))
@@ -169,7 +137,9 @@ class Loop:
         sums, totals = loss_sums(self._model, part(self._valid, here), self._objective)
         sums, totals = self._processes.sum(torch.stack([sums, totals])).unbind()
         if not sums.isfinite().all():
-            raise self._watch.error(f"on the validation split after step {self.state.cursor.step - 1}", sums)
+            raise self._stepper.watch.error(
+                f"on the validation split after step {self.state.cursor.step - 1}", sums
+            )
         return sums / totals
 
     def _record(self, losses: Tensor, score: float) -> dict[str, Any]:
@@ -180,7 +150,7 @@ class Loop:
             **({} if self.state.shares is None else {"shares": by_name(self.state.shares, self._tasks)}),
             "step": cursor.step,
             "epoch": cursor.epoch + cursor.batch / len(self._source),
-            "learning_rate": self._rate,
+            "learning_rate": self._stepper.rate,
             "score": score if score == score else None,
             "train": by_name(running[0] / running[1], self._tasks),
             "valid": by_name(losses, self._tasks),

@@ -1,0 +1,61 @@
+"""`sharewise rank train`: a configuration and a log become a ranker in a run's folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+
+from sharewise import files
+from sharewise.cli.folders import CONFIG, METRICS, check_folder, first_process
+from sharewise.cli.rank_evaluating import show_measures
+from sharewise.config import to_toml
+from sharewise.config.rank_train import load_rank_config
+from sharewise.errors import DataError, SharewiseError
+from sharewise.files import MANIFEST
+from sharewise.ranking.artifact import ASIDE, ENCODING, RANKER
+from sharewise.ranking.fit import StreamResult, fit_stream
+from sharewise.train import RichProgress
+from sharewise.train.run import LOG, TIMING, WEIGHTS
+
+#: What such runs write.
+OWN = frozenset({CONFIG, METRICS, MANIFEST, RANKER, ENCODING, LOG, TIMING, WEIGHTS, ASIDE, "checkpoint"})
+
+
+def run_rank_train(config: Path, out: Path, follow: bool = False) -> None:
+    """Train the ranker that a configuration describes, and leave a run in `out`."""
+    chosen = load_rank_config(config)
+    check_folder(out, chosen, own=OWN, load=load_rank_config)
+    fresh = first_process() and not (out / CONFIG).is_file()
+    if fresh:
+        files.make_folder(out)
+        files.write_bytes(out / CONFIG, to_toml(chosen).encode())
+    try:
+        waiting = chosen.follow if follow else None
+        result = fit_stream(
+            chosen.log.source, chosen.plan(), folder=out, follow=waiting, progress=RichProgress()
+        )
+    except SharewiseError:
+        if fresh and not (out / "checkpoint").exists():  # mended, the configuration will be another
+            files.remove(out / CONFIG)
+        raise
+    if result.ranker is None:
+        raise DataError(_nothing(result, chosen.log.source), "Mend the partitions, or name another folder.")
+    if first_process():
+        _tell(Console(), result, out)
+
+
+def _tell(console: Console, result: StreamResult, out: Path) -> None:
+    show_measures(console, result.history, result.measures)
+    if result.aside:
+        console.print(f"{len(result.aside)} partitions are set aside: {out / ASIDE}", markup=False)
+    console.print(
+        f"{result.rows:,} rows at {result.rows_per_second:,.0f} rows/s. The ranker is in {out}", markup=False
+    )
+
+
+def _nothing(result: StreamResult, source: str) -> str:
+    if result.aside:
+        first = result.aside[0]
+        return f"No partition in '{source}' can be trained on; of '{first.name}': {first.reason}"
+    return f"There is no partition in '{source}'."

@@ -1,0 +1,220 @@
+"""The course of a stream: partitions in their order, what became of each, checkpoints in between."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from sharewise import files
+from sharewise.errors import ConfigError, DataError
+from sharewise.ranking.artifact import save_run
+from sharewise.ranking.encoding import Rows
+from sharewise.ranking.options import Follow
+from sharewise.ranking.partitions import Entry, Partition, list_partitions, pending, resting
+from sharewise.ranking.plan import RankPlan
+from sharewise.ranking.reading import column_types, read_pieces
+from sharewise.ranking.schema import settle
+from sharewise.ranking.state import Course, StreamState, new_measures
+from sharewise.ranking.stretch import Trainer
+from sharewise.train.devices import choose_device, own_chance
+from sharewise.train.keeper import Keeper
+from sharewise.train.processes import connect
+from sharewise.train.progress import Progress
+
+ASIDE = "set_aside.jsonl"
+#: Of what checkpoints hold; those of another are refused.
+FORMAT = 1
+
+
+class Stream:
+    """One call of `fit_stream`.
+
+    Args:
+        source: a folder or a glob.
+        plan: what is trained.
+        folder: of the run, or None.
+        follow: how to wait, or None.
+        progress: told of the course.
+
+    Attributes:
+        state: where the stream is.
+        keeper: of log and checkpoints.
+    """
+
+    def __init__(
+        self,
+        source: str | os.PathLike[str],
+        plan: RankPlan,
+        folder: Path | None,
+        follow: Follow | None,
+        progress: Progress,
+    ) -> None:
+        self._source, self._plan, self._follow, self._progress = source, plan, follow, progress
+        self._processes = connect(choose_device(plan.train.device))
+        if follow is not None and self._processes.size > 1:
+            raise ConfigError(
+                "Several processes cannot wait for partitions: each would see its own.",
+                "Follow with one process, or train on what is there with several.",
+            )
+        self._folder = folder if self._processes.first else None
+        identity = files.sha256(files.to_json({"format": FORMAT, **plan.to_dict()}))
+        self.keeper = Keeper(folder, identity, progress, self._processes)
+        self.state = StreamState(plan, self._processes.device)
+        self._trainer: Trainer | None = None
+        self._misfit: ConfigError | None = None
+        self._polarised: list[str] = []
+        self._unsaved = 0
+        self._changed = False
+
+    def run(self) -> None:
+        """Train until there are no more partitions, or until waiting for them ends."""
+        try:
+            list_partitions(self._source)  # or it fails before anything is written
+            self.keeper.resume(self.state)
+            self._write_aside()
+            self.keeper.start(0, self.state.cursor.step)
+            with own_chance(self._processes.device):
+                self._rounds()
+            self._finish()
+        finally:
+            self.keeper.close()
+
+    def _rounds(self) -> None:
+        last = time.monotonic()
+        while True:
+            came = self._round()
+            if self._follow is None:
+                return
+            last = time.monotonic() if came else last
+            if self._follow.idle is not None and time.monotonic() - last >= self._follow.idle:
+                return
+            if self._changed:  # whoever serves takes it from here, and nobody waits for a checkpoint
+                self._finish()
+            time.sleep(self._follow.poll)
+
+    def _round(self) -> bool:
+        """Read what is there now; return whether anything was."""
+        came = False
+        for partition, content, digest in pending(list_partitions(self._source), self.state.ledger):
+            entry = self._entry(partition, content, digest)
+            if entry is None:
+                return came  # perhaps half written: wait for it, so that the order is kept
+            came = True
+            self._enter(entry)
+        if self._misfit is not None and self.state.course is None:
+            raise self._misfit  # it fits none of the partitions
+        return came
+
+    def _entry(self, partition: Partition, content: bytes, digest: str) -> Entry | None:
+        """Return what became of a partition; None if it may still be being written."""
+        name, size = partition.name, len(content)
+        reason = self.state.ledger.refusal(name, digest)
+        if reason:
+            return Entry(name, size, digest, reason=reason)
+        try:
+            return Entry(name, size, digest, self._train(name, content))
+        except ConfigError as error:
+            if self.state.course is not None:
+                raise
+            self._misfit = self._misfit or error  # or the plan does not fit the log: `_round` tells
+            return Entry(name, size, digest, reason=error.problem)
+        except DataError as error:
+            if self._follow is not None and not resting(partition, self._follow.settle):
+                return None
+            return Entry(name, size, digest, reason=error.problem)
+
+    def _train(self, name: str, content: bytes) -> int:
+        """Test and train on a partition; return its rows. If it raises a DataError, nothing has changed."""
+        course = self.state.course or Course(
+            self._plan, settle(column_types(content), self._plan), self._processes.device
+        )
+        pieces = self._checked(content, course)
+        self.state.course = course
+        if self._trainer is None:
+            self._trainer = Trainer(course, self._plan, self._processes, self.keeper)
+        return self._record(name, course, self._trainer, pieces)
+
+    def _checked(self, content: bytes, course: Course) -> Iterator[tuple[pl.DataFrame, Rows]]:
+        """Return the pieces, once all of them were found to be right."""
+        most, encoding = self._plan.train.piece, course.ranker.encoding
+        pieces = read_pieces(content, course.schema, most)
+        first = next(pieces)
+        if self.state.course is None:
+            encoding.check_labels(first)
+        rows = encoding.read(first)
+        if len(first) < most:
+            return iter([(first, rows)])
+        for other in pieces:
+            encoding.read(other)
+        return ((frame, encoding.read(frame)) for frame in read_pieces(content, course.schema, most))
+
+    def _record(
+        self, name: str, course: Course, trainer: Trainer, pieces: Iterator[tuple[pl.DataFrame, Rows]]
+    ) -> int:
+        measures, count, gates = new_measures(self._plan), 0, None
+        for frame, rows in pieces:
+            gates = trainer.take(frame, rows, measures) or gates
+            count += len(frame)
+        course.measures.merge(measures)
+        self._warn(name, gates)
+        record: dict[str, Any] = {
+            "step": course.run.cursor.step,
+            "partition": name,
+            "rows": count,
+            "vocabulary": course.ranker.encoding.vocabulary.rows,
+            "train": trainer.losses(),
+            "measured": measures.record() if measures.rows else None,
+            "gates": gates,
+        }
+        self.keeper.evaluated(record)
+        return count
+
+    def _warn(self, name: str, gates: dict[str, Any] | None) -> None:
+        polarised = gates["polarised"] if gates else []
+        for task in polarised:
+            if task not in self._polarised:
+                self._progress.note(f"The gate of task '{task}' gives one expert nearly all, in '{name}'.")
+        self._polarised = polarised
+
+    def _enter(self, entry: Entry) -> None:
+        ledger = self.state.ledger
+        self._changed = True
+        if entry.reason:
+            ledger.aside.append(entry)
+            self._progress.note(f"'{entry.name}' is set aside. {entry.reason}")
+            if self._folder:
+                files.append(self._folder / ASIDE, _line(entry))
+            return
+        ledger.done.append(entry)
+        self._unsaved += entry.rows
+        if self._unsaved >= self._plan.train.checkpoint_every:
+            self._checkpoint()
+
+    def _checkpoint(self) -> None:
+        self._unsaved = 0
+        self.keeper.checkpoint(self.state)
+
+    def _finish(self) -> None:
+        if self._changed:
+            self._checkpoint()
+            self._changed = False
+        if self._folder and self.state.course:
+            timing = {"seconds": self.keeper.seconds, "rows": self.keeper.rows}
+            save_run(self._folder, self.state, self.keeper.log, timing)
+
+    def _write_aside(self) -> None:
+        if self._folder:
+            lines = b"".join(_line(entry) for entry in self.state.ledger.aside)
+            files.write_bytes(self._folder / ASIDE, lines)
+
+
+def _line(entry: Entry) -> bytes:
+    values = {key: value for key, value in asdict(entry).items() if key != "rows"}
+    return f"{json.dumps(values, ensure_ascii=False)}\n".encode()

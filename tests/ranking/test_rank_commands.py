@@ -1,0 +1,102 @@
+"""`sharewise rank train` and `evaluate`: from a configuration and a log to a ranker and what it is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from rank_logs import write
+
+from sharewise.cli.main import main
+from sharewise.ranking.artifact import load_ranker
+from sharewise.train import Run
+
+CONFIG = """
+[log]
+source = "log"
+
+[model]
+experts = 2
+hidden = [8]
+embedding = 4
+
+[train]
+batch_size = 128
+device = "cpu"
+"""
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Command:
+    """Run a command in a folder with a log and a configuration; return its code and what it printed."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    write(tmp_path / "log", 3)
+    (tmp_path / "rank.toml").write_text(CONFIG)
+
+    def run(*argv: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as left:
+            main(["rank", *argv])
+        printed = capsys.readouterr()
+        return int(left.value.code or 0), printed.out, printed.err
+
+    return run
+
+
+def test_training_goes_on_with_what_came_since(command: Command, tmp_path: Path) -> None:
+    code, out, err = command("train", "rank.toml", "--out", "run")
+    assert code == 0, err
+    assert "click" in out
+    assert "1,200 rows" in out
+    first = Run.open(tmp_path / "run")
+    assert {"ranker.json", "encoding.safetensors", "model.safetensors", "metrics.json"} <= set(first.names)
+    assert {"log.jsonl", "set_aside.jsonl", "config.toml"} <= set(first.names)
+    write(tmp_path / "log", 1, first=3)
+    assert command("train", "rank.toml", "--out", "run")[0] == 0
+    run = Run.open(tmp_path / "run")
+    assert run.read_json("metrics.json")["partitions"] == 4
+    assert run.digest != first.digest
+    load_ranker(tmp_path / "run")
+    before = run.digest
+    assert command("train", "run/config.toml", "--out", "run")[0] == 0
+    assert Run.open(tmp_path / "run").digest == before
+
+
+def test_evaluate_prints_what_was_measured(command: Command, tmp_path: Path) -> None:
+    command("train", "rank.toml", "--out", "run")
+    code, out, err = command("evaluate", "run")
+    assert code == 0, err
+    for word in ("hour-0002.parquet", "auc", "ndcg@10", "gauc.click", "placed", "new", "log_loss"):
+        assert word in out
+    (tmp_path / "run/manifest.json").unlink()  # as in a run that goes on
+    assert "hour-0002.parquet" in command("evaluate", "run")[1]
+
+
+def test_mistakes_are_one_paragraph(command: Command, tmp_path: Path) -> None:
+    assert command("evaluate", "rnu")[0] == 2
+    (tmp_path / "rank.toml").write_text(CONFIG.replace("experts", "expertts"))
+    code, _, err = command("train", "rank.toml", "--out", "run")
+    assert code == 2
+    assert "experts" in err
+    (tmp_path / "rank.toml").write_text(CONFIG.replace('"log"', '"lgo"'))
+    code, _, err = command("train", "rank.toml", "--out", "run")
+    assert code == 2
+    assert "lgo" in err
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "rank.toml").write_text(CONFIG.replace('"log"', '"empty"'))
+    code, _, err = command("train", "rank.toml", "--out", "run2")
+    assert code == 2
+    assert "no partition" in err
+
+
+def test_a_log_whose_partitions_are_all_bad(command: Command, tmp_path: Path) -> None:
+    for path in (tmp_path / "log").iterdir():
+        path.write_bytes(b"no table")
+    code, _, err = command("train", "rank.toml", "--out", "run")
+    assert code == 2
+    assert "hour-0000" in err
+    assert len((tmp_path / "run/set_aside.jsonl").read_text().splitlines()) == 3
