@@ -52,10 +52,30 @@ def flights(rows: int = 300) -> pl.DataFrame:
     )
 
 
+def shown(rows: int = 40) -> pl.DataFrame:
+    """A platform's own table of impressions, as the page on ranking renames it."""
+    number = pl.int_range(rows, eager=True)
+    return pl.DataFrame(
+        {
+            "shown_at": (1_767_225_600_000_000 + number * 60_000_000).cast(pl.Datetime("us")),
+            "list_id": (number // 4).cast(pl.String),
+            "member": number % 7,
+            "now_playing": number % 5,
+            "video": number % 11,
+            "slot": number % 4,
+            "platform": pl.Series(["web", "tv"] * rows)[:rows],
+            "play_seconds": pl.Series([None, 30, 4] * rows, dtype=pl.Int64)[:rows],
+            "thumb": pl.Series(["up", None] * rows)[:rows],
+            "hidden": number % 9 == 0,
+            "video_age_days": number * 0.5,
+        }
+    )
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
 def test_python_of_the_pages(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    names: dict[str, object] = {"flights": flights(), "__name__": "page"}
+    names: dict[str, object] = {"flights": flights(), "shown": shown(), "__name__": "page"}
     for block in PYTHON.findall(page.read_text(encoding="utf-8")):
         exec(compile(block, str(page), "exec"), names)
 
@@ -70,9 +90,12 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_configurations_of_the_pages_are_valid(page: Path) -> None:
     from sharewise.config import parse_config
     from sharewise.config.meta_load import parse_meta_config
+    from sharewise.config.rank_train import parse_rank_config
+    from sharewise.config.world import parse_world_config
 
+    readers = {"[learner]": parse_meta_config, "[log]": parse_rank_config, "[world]": parse_world_config}
     for block in TOML.findall(page.read_text(encoding="utf-8")):
-        read = parse_meta_config if "[learner]" in block else parse_config
+        read = next((reader for table, reader in readers.items() if table in block), parse_config)
         read(block, source=page.name)
 
 

@@ -66,14 +66,18 @@ def test_training_goes_on_with_what_came_since(command: Command, tmp_path: Path)
     assert Run.open(tmp_path / "run").digest == before
 
 
-def test_evaluate_prints_what_was_measured(command: Command, tmp_path: Path) -> None:
+def test_evaluate_prints_what_was_measured(
+    command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     command("train", "rank.toml", "--out", "run")
     code, out, err = command("evaluate", "run")
     assert code == 0, err
-    for word in ("hour-0002.parquet", "auc", "ndcg@10", "gauc.click", "placed", "new", "log_loss"):
+    for word in ("hour-0002", "auc", "ndcg@10", "gauc.click", "placed", "new", "_loss"):
         assert word in out
+    monkeypatch.setenv("COLUMNS", "80")
+    assert "…" not in command("evaluate", "run")[1]
     (tmp_path / "run/manifest.json").unlink()  # as in a run that goes on
-    assert "hour-0002.parquet" in command("evaluate", "run")[1]
+    assert "hour-0002" in command("evaluate", "run")[1]
 
 
 def test_mistakes_are_one_paragraph(command: Command, tmp_path: Path) -> None:

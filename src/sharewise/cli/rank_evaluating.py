@@ -20,6 +20,8 @@ __all__ = ["KIND", "run_rank_evaluate", "show_measures"]
 SHOWN = 12
 #: Of a task, the first of these that it has.
 MAIN = ("auc", "r2")
+#: Shown of all partitions together, where a task has them.
+MEASURES = ("auc", "r2", "log_loss", "squared_error", "ratio", "ece")
 
 
 def run_rank_evaluate(folder: Path) -> None:
@@ -41,6 +43,8 @@ def show_measures(
     console.print(_over_time(measured, measures))
     if measures:
         console.print(_in_all(measures))
+        lists = [f"{name} {_number(value)}" for name, value in measures["lists"].items()]
+        console.print("Lists: " + ", ".join(lists), markup=False)
     alarms = [(r["partition"], r["gates"]["polarised"]) for r in measured if r["gates"] is not None]
     alarms = [(name, tasks) for name, tasks in alarms if tasks]
     if alarms:
@@ -50,39 +54,51 @@ def show_measures(
 
 
 def _over_time(measured: list[dict[str, Any]], measures: dict[str, Any] | None) -> Grid:
-    first = measured[-1]["measured"]
-    tasks = list(first["tasks"])
-    lists = list(first["lists"])
-    grid = Grid("partition", "rows", *tasks, *lists, title="before training on it")
+    """Return a row a partition, with one measure of every task, and how well lists were ordered."""
+    last = measured[-1]["measured"]
+    mains = {task: _main(values) for task, values in last["tasks"].items()}
+    grid = Grid(title="before training on it")
+    grid.add_column("partition", no_wrap=True)
+    for header in (
+        "rows",
+        *(f"{task}\n{name}" for task, name in mains.items()),
+        *(n.replace("@", "\n@") for n in list(last["lists"])[:1]),
+    ):
+        grid.add_column(header, justify="right")
     every = -(-len(measured) // SHOWN)
     for record in [*measured[:-1:every], measured[-1]]:
-        grid.add_row(record["partition"], f"{record['rows']:,}", *_row(record["measured"], tasks, lists))
+        grid.add_row(Path(record["partition"]).stem, f"{record['rows']:,}", *_row(record["measured"], mains))
     if measures:
         grid.add_section()
-        grid.add_row("all", f"{measures['rows']:,}", *_row(measures, tasks, lists))
+        grid.add_row("all", f"{measures['rows']:,}", *_row(measures, mains))
     return grid
 
 
-def _row(found: dict[str, Any], tasks: list[str], lists: list[str]) -> list[str]:
-    own = [_main(found["tasks"][task]) for task in tasks]
-    return own + [_number(found["lists"].get(name)) for name in lists]
+def _row(found: dict[str, Any], mains: dict[str, str]) -> list[str]:
+    own = [_number(found["tasks"][task].get(name)) for task, name in mains.items()]
+    return own + [_number(value) for value in list(found["lists"].values())[:1]]
 
 
 def _main(values: dict[str, float]) -> str:
-    return next((f"{name} {_number(values[name])}" for name in MAIN if name in values), "-")
+    """Return the name of the measure that stands for a task over time."""
+    return next((name for name in MAIN if name in values), "-")
 
 
 def _in_all(measures: dict[str, Any]) -> Grid:
-    grid = Grid("task", "cohort", "labels", "measures", title="in all")
+    """Return the measures of every task by cohort."""
     cohorts = {"all": measures["tasks"], **measures.get("cohorts", {}), "placed": measures.get("placed", {})}
+    grid = Grid("task", "cohort", title="in all")
+    for header in ("labels", *MEASURES):
+        grid.add_column(header.replace("_", "\n_", 1), justify="right")
     for task in measures["tasks"]:
         for cohort, found in cohorts.items():
             values = found.get(task, {})
             if values.get("rows"):
-                words = "  ".join(f"{name} {_number(v)}" for name, v in values.items() if name != "rows")
-                grid.add_row(task, cohort, f"{values['rows']:,}", words)
+                own = [_number(values.get(name)) for name in MEASURES]
+                grid.add_row(task, cohort, f"{values['rows']:,}", *own)
+        grid.add_section()
     return grid
 
 
 def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4g}"
+    return "-" if value is None else f"{value:.3f}"

@@ -77,7 +77,7 @@ class StackedLinear(nn.Module):
             return self._shared(x, finish)
         if x.stride(0) == 0 and self.out <= NARROW and torch.is_grad_enabled():
             value = self._shared(x[0].detach(), _unchanged)
-            return finish(value + _Apart.apply(x, self.weight.detach()))
+            return finish(value + _Apart.apply(x, self.weight.detach()))  # type: ignore[no-untyped-call]
         return finish(torch.baddbmm(self.bias.unsqueeze(1), x, self.weight.transpose(1, 2)))
 
     def _shared(
@@ -115,7 +115,7 @@ class _Apart(torch.autograd.Function):
         return torch.zeros(1, dtype=x.dtype, device=x.device).expand(*x.shape[:2], weight.shape[1])
 
     @staticmethod
-    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, None]:
         (weight,) = ctx.saved_tensors
         return slope @ weight.to(slope.dtype), None
 
