@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table as Grid
 
@@ -57,7 +58,7 @@ def _over_time(measured: list[dict[str, Any]], measures: dict[str, Any] | None) 
     """Return a row a partition, with one measure of every task, and how well lists were ordered."""
     last = measured[-1]["measured"]
     mains = {task: _main(values) for task, values in last["tasks"].items()}
-    grid = Grid(title="before training on it")
+    grid = _grid("before training on it")
     grid.add_column("partition", no_wrap=True)
     for header in (
         "rows",
@@ -87,7 +88,7 @@ def _main(values: dict[str, float]) -> str:
 def _in_all(measures: dict[str, Any]) -> Grid:
     """Return the measures of every task by cohort."""
     cohorts = {"all": measures["tasks"], **measures.get("cohorts", {}), "placed": measures.get("placed", {})}
-    grid = Grid("task", "cohort", title="in all")
+    grid = _grid("in all", "task", "cohort")
     for header in ("labels", *MEASURES):
         grid.add_column(header.replace("_", "\n_", 1), justify="right")
     for task in measures["tasks"]:
@@ -98,6 +99,10 @@ def _in_all(measures: dict[str, Any]) -> Grid:
                 grid.add_row(task, cohort, f"{values['rows']:,}", *own)
         grid.add_section()
     return grid
+
+
+def _grid(title: str, *headers: str) -> Grid:
+    return Grid(*headers, title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
 
 
 def _number(value: float | None) -> str:
