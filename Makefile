@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test lint bench clean
+.PHONY: demo demo-ranking test lint bench clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -12,6 +12,11 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 demo: $(VENV)/.installed
 	$(BIN)/sharewise demo
+
+demo-ranking: $(VENV)/.installed
+	$(BIN)/sharewise rank simulate --out runs/ranking/world
+	$(BIN)/sharewise rank train examples/ranking.toml --out runs/ranking/ranker
+	$(BIN)/sharewise rank evaluate runs/ranking/ranker
 
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest -n 2 --dist worksteal

@@ -99,6 +99,13 @@ def test_configurations_of_the_pages_are_valid(page: Path) -> None:
         read(block, source=page.name)
 
 
+def test_configurations_of_the_examples_are_valid() -> None:
+    from sharewise.config.rank_train import load_rank_config
+
+    config = load_rank_config(ROOT / "examples" / "ranking.toml")
+    assert Path(config.log.source) == ROOT / "examples" / "../runs/ranking/world/log"
+
+
 def test_configurations_of_the_flights_find_their_columns() -> None:
     from sharewise.config import parse_config, prepare
 
