@@ -64,6 +64,8 @@ def min_norm_weights(gramian: Float[Tensor, "n n"]) -> Float[Tensor, " n"]:
     tasks = len(g)
     if tasks == 1 or largest == 0:
         return torch.full((tasks,), 1 / tasks, dtype=EXACT)
+    if tasks == 2:
+        return _of_two(*g.flatten().tolist())
     # Lengths may differ by many orders: weigh the sum so that neither term drowns in the other.
     root = square_root(g.numpy())
     weight = np.sqrt(max(float(g.diagonal().clamp(min=0).min()), 1e-12))
@@ -75,6 +77,14 @@ def min_norm_weights(gramian: Float[Tensor, "n n"]) -> Float[Tensor, " n"]:
     if float(total) <= 0:
         return torch.full((tasks,), 1 / tasks, dtype=EXACT)
     return _polished(g, found / total)
+
+
+def _of_two(first: float, cross: float, _: float, second: float) -> Float[Tensor, " 2"]:
+    """Return the weights of the shortest point between two gradients; the middle if they are the same."""
+    apart = first + second - 2 * cross
+    share = (second - cross) / apart if apart > TINY * (first + second) else 0.5
+    share = min(max(share, 0.0), 1.0)
+    return torch.tensor([share, 1 - share], dtype=EXACT)
 
 
 def _polished(g: Tensor, weights: Tensor) -> Tensor:
