@@ -97,7 +97,7 @@ def one(chosen: Namespace, seed: int) -> tuple[dict[str, float], dict[str, dict[
         )
         weights[name] = tune_task_weights(build(data, seed), data, MAIN, options).weights
         found[name] = judge(chosen, data, weights[name], seed)[1]
-    common.say(chosen, f"seed {seed}: {found} {weights}")
+    common.say(f"seed {seed}: {found} {weights}")
     return found, weights
 
 

@@ -152,7 +152,7 @@ def runs(chosen: Namespace, pool: ProcessPoolExecutor, data: str) -> dict[str, t
     best = {name: max(own, key=lambda rate, own=own: own[rate]) for name, own in scores.items()}
     every = [job(name, best[name], seed) for name in chosen.methods for seed in range(chosen.seeds)]
     found: dict[str, list[Ran]] = {name: [] for name in chosen.methods}
-    for one, ran in zip(every, told(chosen, pool, every), strict=True):
+    for one, ran in zip(every, told(pool, every), strict=True):
         found[one.method].append(ran)
     return {name: (best[name], own) for name, own in found.items()}
 
@@ -164,7 +164,7 @@ def search(
     scores: dict[str, dict[float, float]] = {name: {} for name in chosen.methods}
     open_jobs = [job(name, rate, 0) for name in chosen.methods for rate in START]
     while open_jobs:
-        for one, ran in zip(open_jobs, told(chosen, pool, open_jobs), strict=True):
+        for one, ran in zip(open_jobs, told(pool, open_jobs), strict=True):
             scores[one.method][one.rate] = ran.score
         open_jobs = [job(name, rate, 0) for name, own in scores.items() for rate in beside(own)]
     return scores
@@ -178,12 +178,10 @@ def beside(scores: dict[float, float]) -> list[float]:
     return [rate for rate in (best / 2, best * 2) if rate not in scores and LEAST <= rate <= MOST]
 
 
-def told(chosen: Namespace, pool: ProcessPoolExecutor, jobs: Sequence[Job]) -> Iterable[Ran]:
+def told(pool: ProcessPoolExecutor, jobs: Sequence[Job]) -> Iterable[Ran]:
     """Yield the runs of the jobs in their order, and say how far it is."""
     for number, (job, ran) in enumerate(zip(jobs, pool.map(run, jobs), strict=True), 1):
-        common.say(
-            chosen, f"{number}/{len(jobs)} {job.data} {job.method} {job.rate} {job.seed}: {ran.score:.4f}"
-        )
+        common.say(f"{number}/{len(jobs)} {job.data} {job.method} {job.rate} {job.seed}: {ran.score:.4f}")
         yield ran
 
 
@@ -281,7 +279,7 @@ def main() -> None:
         chosen.cache.mkdir(parents=True, exist_ok=True)
         for data in chosen.data:
             figures[data] = measure(chosen, pool, data)
-            common.say(chosen, table({data: figures[data]}))
+            common.say(table({data: figures[data]}))
     if chosen.table:
         with open(chosen.table, "w", encoding="utf-8") as file:
             file.write(table(figures) + "\n")

@@ -321,7 +321,7 @@ def main() -> None:
             detail[f"{problem}.T{tasks}"] = measure(problem, tasks, chosen.rounds, device, memory)
             found = detail[f"{problem}.T{tasks}"]
             ratios = {name: round(one["ratio"]["median"], 2) for name, one in found.items()}
-            common.say(chosen, f"{problem} T={tasks}: {ratios}")
+            common.say(f"{problem} T={tasks}: {ratios}")
     figures = {
         f"T{tasks}": {
             "ghost_bf16": None,

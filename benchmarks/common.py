@@ -17,7 +17,11 @@ import torch
 def parser(description: str | None) -> argparse.ArgumentParser:
     """Return a parser with the options of every benchmark: --json, --quick and --threads."""
     result = argparse.ArgumentParser(description=(description or "").splitlines()[0])
-    result.add_argument("--json", action="store_true", help="print nothing but one JSON object, last")
+    result.add_argument(
+        "--json",
+        action="store_true",
+        help="what is printed is one JSON object; progress goes to the error stream",
+    )
     result.add_argument("--quick", action="store_true", help="a small version: minutes become seconds")
     result.add_argument("--threads", type=int, default=os.cpu_count(), help="threads of torch")
     return result
@@ -45,7 +49,7 @@ def paired(differences: Sequence[float], level: float = 0.95) -> dict[str, float
     return {"mean": mean, "low": mean - reach, "high": mean + reach, "n": len(values)}
 
 
-def say(arguments: argparse.Namespace, text: str) -> None:
+def say(text: str) -> None:
     """Tell how far it is; on the error stream, so that the JSON object stands alone."""
     print(text, file=sys.stderr, flush=True)
 

@@ -173,11 +173,11 @@ def measure(chosen: Any, label: str, budget: Budget) -> dict[str, Any]:
             assert isinstance(found.test, TaskRows)
             own = trained(found, name, chosen.seeds, budget, f"{label}-{fold}")
             if not own:
-                common.say(chosen, f"{label}, fold {fold}: {name} diverged with every seed")
+                common.say(f"{label}, fold {fold}: {name} diverged with every seed")
                 continue
             for shots, by_place in test(own, name, found.test, budget.samples).items():
                 values.setdefault(name, {}).setdefault(shots, {}).update(by_place)
-            common.say(chosen, f"{label}, fold {fold}: {name} {means(values[name])}")
+            common.say(f"{label}, fold {fold}: {name} {means(values[name])}")
     return {name: against(own, values) for name, own in values.items()}
 
 

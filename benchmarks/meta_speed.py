@@ -309,7 +309,7 @@ def maml(chosen: Any, problem: str) -> dict[str, Any]:
         if problem == "sinusoid":
             found["ratio_uncompiled"] = round(ratio(rates, "whole", "peer")["median"], 3)
         found["agreement"] = agreement(sides["peer"])
-        common.say(chosen, f"{problem}, {steps} steps: {found}")
+        common.say(f"{problem}, {steps} steps: {found}")
     return made
 
 
@@ -339,7 +339,7 @@ def whole_run(chosen: Any) -> dict[str, Any]:
         for steps in (0, 1, 5, 10)
     }
     found = {"iterations": iterations, "tasks": 25, "seconds": round(seconds, 2), "mse": mse}
-    common.say(chosen, f"whole run: {found}")
+    common.say(f"whole run: {found}")
     return found
 
 
@@ -360,7 +360,7 @@ def shapes(chosen: Any, problem: str) -> dict[str, Any]:
         made[f"{ways}way_{shots}shot"] = found = figures(rates, names[0])
         if problem == "sampling":
             found["ratio_episode"] = round(ratio(rates, "ours", "peer_episode")["median"], 3)
-        common.say(chosen, f"{problem}, {ways}-way {shots}-shot: {found}")
+        common.say(f"{problem}, {ways}-way {shots}-shot: {found}")
     return made
 
 

@@ -114,7 +114,7 @@ def main() -> None:
     if chosen.quick:
         chosen.runs, chosen.steps, chosen.pilots = 4, 300, 2
     rates = choose_rates(chosen.steps, chosen.pilots, chosen.jobs)
-    common.say(chosen, f"learning rates: {rates}")
+    common.say(f"learning rates: {rates}")
     keys = list(rates)
     stacks = [range(at, min(at + STACKED, chosen.runs)) for at in range(0, chosen.runs, STACKED)]
     cells = [

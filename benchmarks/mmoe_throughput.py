@@ -183,7 +183,7 @@ def main() -> None:
     detail = {}
     for name in chosen.sizes:
         detail[name] = measure(data, SIZES[name], chosen.seeds, chosen.epochs, marks)
-        common.say(chosen, f"{name}: {detail[name]['ratio']}")
+        common.say(f"{name}: {detail[name]['ratio']}")
     common.finish(figures_of(detail))
 
 

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from argparse import Namespace
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +35,7 @@ def one_shot(chosen: Namespace, split: str) -> dict[str, Any]:
     steps = QUICK if chosen.quick else chosen.iterations or oneshot.ITERATIONS[split]
     recipe = oneshot.Recipe()
     recipe = replace(recipe, options=replace(recipe.options, iterations=steps))
-    say = partial(common.say, chosen)
+    say = common.say
     say(f"{split}: {steps} steps")
     held = (5 if split == "background" else 1) if chosen.hold_out else 0
     learner, valid, spent = oneshot.train(split, recipe, held, chosen.seed, chosen.cache, say)
@@ -73,7 +72,6 @@ def table(chosen: Namespace) -> dict[str, Any]:
             got = vinyals.cell(name, ways, shots, minutes, episodes, chosen.seed, chosen.cache)
             found[key][name] = got
             common.say(
-                chosen,
                 f"{key} {name}: {got['accuracy_percent']:.2f} ({got['low']:.2f} to {got['high']:.2f}), "
                 f"{got['core_minutes']:.1f} core-minutes; published {got['published']}",
             )

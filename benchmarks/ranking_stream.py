@@ -49,7 +49,7 @@ def simulate(arguments: argparse.Namespace) -> dict[str, Any]:
             tally = write_world(options, Path(folder) / "world", heard)
             rates.append(tally.impressions / (time.perf_counter() - began))
             size = sum(path.stat().st_size for path in Path(folder).rglob("*.parquet"))
-        common.say(arguments, f"simulate {turn}: {rates[-1]:,.0f} impressions/s")
+        common.say(f"simulate {turn}: {rates[-1]:,.0f} impressions/s")
     found = common.spread(rates[1:])
     return {
         "impressions_per_s": found["median"],

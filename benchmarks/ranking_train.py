@@ -118,7 +118,7 @@ def main() -> None:
         for number in range(chosen.partitions):
             frame = partition(number, chosen.rows, chosen.users, chosen.items)
             frame.write_parquet(log / f"{number:05}.parquet")
-        common.say(chosen, "the log is written")
+        common.say("the log is written")
         plan = RankPlan(train=StreamOptions(batch_size=chosen.batch, device="cpu"))
         found = measure(log, Path(folder) / "run", plan, chosen.rows)
     common.finish({"train": found})

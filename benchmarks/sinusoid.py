@@ -266,13 +266,13 @@ def main() -> None:
             ]
             with multiprocessing.get_context("spawn").Pool(chosen.jobs) as pool:
                 for job, seconds in pool.imap_unordered(train_apart, jobs):
-                    common.say(chosen, f"{job.name}, seed {job.seed}: {seconds:.0f} s")
+                    common.say(f"{job.name}, seed {job.seed}: {seconds:.0f} s")
         found: dict[str, dict[str, Any]] = {"mse": {}, "calibration": {}, "seconds": {}, "diverged": {}}
         for name in chosen.learners:
             for kind, own in measure(chosen, name, folder).items():
                 if own or kind in ("mse", "diverged"):
                     found[kind][name] = own
-            common.say(chosen, table({name: found["mse"][name]}, found["calibration"]))
+            common.say(table({name: found["mse"][name]}, found["calibration"]))
             write = functools.partial(Path.write_text, encoding="utf-8")
             if chosen.table:
                 write(Path(chosen.table), table(found["mse"], found["calibration"]))

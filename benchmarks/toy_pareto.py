@@ -162,9 +162,7 @@ def measure(chosen: Namespace) -> tuple[dict[str, Any], dict[str, Array]]:
                 "gap": gaps.round(4).tolist(),
                 "ends": ends.round(3).tolist(),
             }
-            common.say(
-                chosen, f"{name}: {found[name]['reached']} of {len(STARTS)}, gaps {found[name]['gap']}"
-            )
+            common.say(f"{name}: {found[name]['reached']} of {len(STARTS)}, gaps {found[name]['gap']}")
     return found, drawn
 
 

@@ -82,7 +82,7 @@ def main() -> None:
     for name in chosen.data:
         figures[name] = measure(name, chosen.trials, chosen.trees, chosen.epochs)
         for task, found in figures[name]["tasks"].items():
-            common.say(chosen, f"{name} {task}: trees {found['trees']:.4f}, net {found['net']:.4f}")
+            common.say(f"{name} {task}: trees {found['trees']:.4f}, net {found['net']:.4f}")
     binary = [
         found
         for name in chosen.data

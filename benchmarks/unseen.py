@@ -134,7 +134,7 @@ def measure(chosen: Any, label: str) -> dict[str, Any]:
                 "minus_pooled": minus_pooled(samples[-1]),
             }
         )
-        common.say(chosen, f"{label}, fold {number}: {folds[-1]['minus_pooled']}")
+        common.say(f"{label}, fold {number}: {folds[-1]['minus_pooled']}")
     overall = {name: together([fold[name] for fold in samples]) for name in STRUCTURES}
     found: dict[str, Any] = {name: {"mean": float(own.values.mean())} for name, own in overall.items()}
     for name, difference in minus_pooled(overall).items():
