@@ -25,22 +25,7 @@ from sharewise.ranking.fit import StreamResult, fit_stream
 from sharewise.ranking.options import BiasOptions, Follow, LogOptions, MeasureOptions, StreamOptions
 from sharewise.ranking.plan import RankPlan
 from sharewise.train import Progress, Run
-
-
-class Stopped(Exception):
-    """Stands for whatever stops a run."""
-
-
-class StopAt(Progress):
-    """Stops the run once so many steps were taken in this call."""
-
-    def __init__(self, step: int) -> None:
-        self.left = step
-
-    def step(self, rows: int) -> None:
-        self.left -= 1
-        if self.left < 0:
-            raise Stopped
+from stopping import StopAt, Stopped
 
 
 def outcome(folder: Path) -> dict[str, str]:

@@ -73,26 +73,6 @@ def pictures(classes: int = 8, each: int = 6) -> LabelledExamples:
     return LabelledExamples(InputSpec(image=(1, 6, 6)), {"image": values.flatten(0, 1)}, labels, names)
 
 
-class Stopped(Exception):
-    """Stands for whatever stops a run."""
-
-
-class StopAt(Progress):
-    """Stops the run once so many steps were taken in this call; remembers the notes."""
-
-    def __init__(self, step: int = 1_000_000) -> None:
-        self.left = step
-        self.notes: list[str] = []
-
-    def step(self, rows: int) -> None:
-        self.left -= 1
-        if self.left < 0:
-            raise Stopped
-
-    def note(self, text: str) -> None:
-        self.notes.append(text)
-
-
 def outcome(folder: Path) -> dict[str, str]:
     """Return hashes of all that must not differ: weights, log, optimizer, cursor."""
     last = sorted((folder / "checkpoint").iterdir())[-1]

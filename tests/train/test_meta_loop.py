@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import safetensors.torch
 import torch
-from meta_stubs import OPTIONS, SMALL, WAVE_CONDITION, WAVES, Case, StopAt, Stopped, pictures
+from meta_stubs import OPTIONS, SMALL, WAVE_CONDITION, WAVES, Case, pictures
 from rich.console import Console
 
 from sharewise.data.episodes import Condition, Episodes, EpisodeSource, Shots, Sinusoids, TaskRows
@@ -24,6 +24,7 @@ from sharewise.train.meta import fit_learner
 from sharewise.train.meta_evaluate import evaluate_learner, interval
 from sharewise.train.meta_identity import describe
 from sharewise.train.meta_options import MetaOptions
+from stopping import StopAt, Stopped
 
 MAML = Case("maml", {"steps": 1}, WAVES, WAVE_CONDITION)
 

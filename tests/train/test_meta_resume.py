@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from meta_stubs import OPTIONS, WAVE_CONDITION, WAVES, Case, StopAt, Stopped, outcome, pictures
+from meta_stubs import OPTIONS, WAVE_CONDITION, WAVES, Case, outcome, pictures
 from torch import Tensor, nn
 
 from sharewise.data.episodes import Condition
@@ -17,6 +17,7 @@ from sharewise.meta.gradient import MAML
 from sharewise.meta.nets import NetOptions
 from sharewise.train import Run
 from sharewise.train.meta import fit_learner
+from stopping import StopAt, Stopped
 
 PICTURES, PICTURE_CONDITION = pictures(), Condition(shots=1, queries=3, ways=3)
 CASES = {

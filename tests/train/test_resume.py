@@ -15,6 +15,7 @@ from sharewise import files
 from sharewise.balance import Balancer, make_balancer
 from sharewise.errors import CheckpointError
 from sharewise.train import Progress, Run, TrainOptions, fit
+from stopping import StopAt, Stopped
 
 OPTIONS = TrainOptions(
     epochs=2,
@@ -35,22 +36,6 @@ STEPS = 10
 def memory() -> Balancer:
     """Weights that depend on all gradients so far."""
     return make_balancer(TASKS, "gradvac", beta=0.3, every=2)
-
-
-class Stopped(Exception):
-    """Stands for whatever stops a run."""
-
-
-class StopAt(Progress):
-    """Stops the run once so many steps were taken in this call."""
-
-    def __init__(self, step: int) -> None:
-        self.left = step
-
-    def step(self, rows: int) -> None:
-        self.left -= 1
-        if self.left < 0:
-            raise Stopped
 
 
 def train(
