@@ -171,12 +171,13 @@ def _one_by_one(g: Tensor, start: Tensor) -> Float[Tensor, " n"]:
     return torch.from_numpy(nnls(root, -(root @ start.numpy()))[0])
 
 
-def project_onto_simplex(point: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
-    """Return the nearest point with entries ≥ 0 that sum to 1 (Held, Wolfe, Crowder 1974)."""
-    ordered = point.sort(descending=True).values
-    excess = (ordered.cumsum(0) - 1) / torch.arange(1, len(point) + 1, dtype=point.dtype)
+def project_onto_simplex(point: Array) -> Array:
+    """Return the nearest point ``[n]`` with entries ≥ 0 that sum to 1 (Held, Wolfe, Crowder 1974)."""
+    ordered = np.sort(point)[::-1]
+    excess = (ordered.cumsum() - 1) / np.arange(1, len(point) + 1)
     kept = int((ordered > excess).sum())
-    return (point - excess[kept - 1]).clamp(min=0)
+    nearest: Array = np.maximum(point - excess[kept - 1], 0)
+    return nearest
 
 
 def positive_root(
@@ -195,15 +196,15 @@ def positive_root(
         ridge: added to the squared length of unit gradients.
     """
     cosines, lengths = normalised(gramian)
-    system = cosines + ridge * torch.eye(len(cosines), dtype=EXACT)
-    pull = lengths ** (power - 1)  # G a = a^-p becomes C b = length^(p - 1) b^-p
+    system = cosines.numpy() + ridge * np.eye(len(cosines))
+    pull = lengths.numpy() ** (power - 1)  # G a = a^-p becomes C b = length^(p - 1) b^-p
     b = (pull / len(system)) ** (1 / (1 + power))
     for _ in range(STEPS):
         wanted = pull * b**-power
         residual = system @ b - wanted
-        if float((residual / wanted).abs().max()) <= DONE:
+        if np.abs(residual / wanted).max() <= DONE:
             break
-        step = torch.linalg.solve(system + torch.diag(power * pull * b ** (-power - 1)), -residual)
+        step = np.linalg.solve(system + np.diag(power * wanted / b), -residual)
         decrease = float(-residual @ step)
         length = min(1.0, 0.9 / max(float((-step / b).max()), TINY))
         value = _potential(system, pull, b, power)
@@ -216,10 +217,10 @@ def positive_root(
             length /= 2
         b = b + length * step
     largest = float(gramian.detach().to(EXACT).abs().max())
-    found: Tensor = b / lengths * largest ** (-1 / (1 + power))
+    found: Tensor = torch.from_numpy(b) / lengths * largest ** (-1 / (1 + power))
     return found
 
 
-def _potential(system: Tensor, pull: Tensor, b: Tensor, power: float) -> float:
-    gain = b.log() if power == 1 else b ** (1 - power) / (1 - power)
+def _potential(system: Array, pull: Array, b: Array, power: float) -> float:
+    gain = np.log(b) if power == 1 else b ** (1 - power) / (1 - power)
     return float(0.5 * b @ system @ b - pull @ gain)

@@ -41,4 +41,5 @@ class MoDo(Remembering):
         weights = self._memory["weights"]
         slope = exact(product) + self.decay * weights
         if bool(slope.isfinite().all()):
-            self._memory["weights"] = project_onto_simplex(weights - self.rate * slope)
+            moved = project_onto_simplex((weights - self.rate * slope).numpy())
+            self._memory["weights"] = torch.from_numpy(moved)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from sharewise.balance.options import counted, not_negative, positive, share
-from sharewise.balance.solvers import project_onto_simplex
+from sharewise.balance.solvers import Array, project_onto_simplex
 from sharewise.balance.weighting import EXACT, Needs, Remembering, Signals, exact, like
 
 
@@ -44,13 +45,13 @@ class SDMGrad(Remembering):
         length = g.diagonal().clamp(min=0).sqrt().mean()
         weights = self._recall("weights", mean)
         if float(length) > 0:
-            weights = self._descend(g / length / length, weights, mean)
+            weights = torch.from_numpy(self._descend((g / length / length).numpy(), weights.numpy()))
         self._memory["weights"] = weights
         return like((weights + self.strength * mean) / (1 + self.strength), signals.losses)
 
-    def _descend(self, g: Tensor, weights: Tensor, mean: Tensor) -> Tensor:
-        velocity = torch.zeros_like(weights)
+    def _descend(self, g: Array, weights: Array) -> Array:
+        velocity = np.zeros_like(weights)
         for _ in range(self.iterations):
-            velocity = self.momentum * velocity + g @ (weights + self.strength * mean)
+            velocity = self.momentum * velocity + g @ (weights + self.strength / len(g))
             weights = project_onto_simplex(weights - self.rate * velocity)
         return weights
