@@ -2,8 +2,8 @@
 
     python benchmarks/crash.py --kills 1000 --damages 1000 --json
 
-A tiny training, with drop-out, momentum and a balancer that remembers (with --meta a meta-training instead),
-runs in forked children:
+A tiny training, with drop-out, momentum and a balancer that remembers (with --meta a meta-training, with
+--ranking the stream of a log's 48 partitions), runs in forked children:
 
 * killed (SIGKILL) at random moments, and before, inside and after every write, sync and rename; then resumed,
   killed again, and at last left to finish: it must read what it finds and end as the undisturbed run does;
@@ -32,6 +32,7 @@ from typing import Any
 
 import faults
 import meta_victim
+import rank_victim
 import torch
 import victim
 from faults import FINISHED, REFUSED
@@ -65,7 +66,7 @@ class Crash:
     Args:
         scratch: a folder for its runs.
         seed: of the moments and the damage.
-        training: what is disturbed: a module with `make_data`, `train`, `identity` and `outcome`.
+        training: what is disturbed: a module with `make_data`, `warm`, `train`, `identity`, `outcome`.
     """
 
     def __init__(self, scratch: Path, seed: int = 0, training: ModuleType = victim) -> None:
@@ -74,7 +75,7 @@ class Crash:
         self._scratch = scratch
         self._random = random.Random(seed)
         self._data = self._victim.make_data()
-        training.train(self._data, scratch / "warm")  # so that no child must load what the first step loads
+        training.warm(self._data, scratch)
         self._undisturbed = scratch / "undisturbed"
         self._measure()
         self._expected = self._victim.outcome(self._undisturbed)
@@ -96,11 +97,12 @@ class Crash:
             self.figures.damages_accepted += not self._refused(number)
             self.figures.fallbacks_missed += not self._fell_back(number)
 
-    def fill(self, every: int = 1) -> None:
-        """Let the disk be full at every write in turn (or every n-th), and have the system limit files."""
-        writes = range(0, self._count(("write",)), every)
+    def fill(self, most: int) -> None:
+        """Let the disk be full at each write, or at so many of them, and have the system limit files."""
+        writes = self._count(("write",))
+        moments = range(0, writes, -(-writes // most))
         for setup in [
-            *(faults.full_at(at) for at in writes),
+            *(faults.full_at(at) for at in moments),
             *(faults.small_files(size) for size in (1, 200, 2000)),
         ]:
             folder = self._scratch / "full"
@@ -161,7 +163,10 @@ class Crash:
 
     def _refused(self, number: int) -> bool:
         folder = self._copy()
-        self._damage_one([path for path in folder.iterdir() if path.is_file()], faults.DAMAGES[number % 3])
+        self._damage_one(
+            [path for path in folder.iterdir() if path.is_file() and path.stat().st_size],
+            faults.DAMAGES[number % 3],
+        )
         try:
             Run.open(folder)
         except CheckpointError:
@@ -190,14 +195,14 @@ class Crash:
         path.write_bytes(changed)
 
 
-def measure(kills: int, damages: int, seed: int = 0, training: ModuleType = victim) -> Figures:
+def measure(kills: int, damages: int, disks: int, seed: int = 0, training: ModuleType = victim) -> Figures:
     """Run all experiments in a temporary folder."""
     torch.set_num_threads(1)  # a forked child has no threads but its own
     with tempfile.TemporaryDirectory() as scratch:
         crash = Crash(Path(scratch), seed, training)
         crash.kill(kills)
         crash.damage(damages)
-        crash.fill()
+        crash.fill(disks)
         return crash.figures
 
 
@@ -209,12 +214,15 @@ def main() -> None:
     parser.add_argument(
         "--damages", type=int, default=1000, help="to the run, and as many to its newest checkpoint"
     )
+    parser.add_argument("--disks", type=int, default=60, help="at most, that are full at a write of a run")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--meta", action="store_true", help="disturb a meta-training instead")
+    other = parser.add_mutually_exclusive_group()
+    other.add_argument("--meta", action="store_true", help="disturb a meta-training instead")
+    other.add_argument("--ranking", action="store_true", help="disturb a ranker's stream instead")
     parser.add_argument("--json", action="store_true", help="print one JSON object last")
     arguments = parser.parse_args()
-    training = meta_victim if arguments.meta else victim
-    figures = asdict(measure(arguments.kills, arguments.damages, arguments.seed, training))
+    training = meta_victim if arguments.meta else rank_victim if arguments.ranking else victim
+    figures = asdict(measure(arguments.kills, arguments.damages, arguments.disks, arguments.seed, training))
     for name, value in figures.items():
         print(f"{name:20} {value:,.4g}", file=sys.stderr if arguments.json else sys.stdout)
     if arguments.json:

@@ -41,6 +41,11 @@ def train(data: Sinusoids, folder: Path) -> None:
     fit_learner(make_learner(data), data, CONDITION, OPTIONS, valid=data, folder=folder)
 
 
+def warm(data: Sinusoids, scratch: Path) -> None:
+    """Train once, so that no child must load what the first step loads."""
+    train(data, scratch / "warm")
+
+
 def identity(data: Sinusoids) -> str:
     """Return what the run's checkpoints are known by."""
     return fingerprint(make_learner(data), (data, CONDITION), (data, CONDITION), OPTIONS)

@@ -63,6 +63,11 @@ def train(data: Data, folder: Path) -> None:
     fit(make_model(data), data, OPTIONS, balancer=make_balanced(data), folder=folder)
 
 
+def warm(data: Data, scratch: Path) -> None:
+    """Train once, so that no child must load what the first step loads."""
+    train(data, scratch / "warm")
+
+
 def identity(data: Data) -> str:
     """Return what the run's checkpoints are known by."""
     return fingerprint(make_model(data), data, OPTIONS, make_balanced(data))

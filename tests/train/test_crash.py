@@ -18,15 +18,15 @@ def crash_module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return importlib.import_module("crash")
 
 
-@pytest.mark.parametrize(("name", "damages", "every"), [("victim", 20, 40), ("meta_victim", 6, 20)])
+@pytest.mark.parametrize(("name", "damages", "disks"), [("victim", 20, 2), ("meta_victim", 6, 2)])
 def test_kills_damage_and_full_disks_lose_nothing(
-    tmp_path: Path, crash_module: ModuleType, name: str, damages: int, every: int
+    tmp_path: Path, crash_module: ModuleType, name: str, damages: int, disks: int
 ) -> None:
     training = importlib.import_module(name)
     crash = crash_module.Crash(tmp_path, seed=int.from_bytes(b"crash"), training=training)
     crash.kill(6)
     crash.damage(damages)
-    crash.fill(every)
+    crash.fill(disks)
     figures = crash.figures
     assert figures.kills >= 6
     assert figures.unreadable == figures.different == 0

@@ -49,6 +49,11 @@ def row_shard(shard: RowShard) -> Iterator[None]:
         _current.reset(token)
 
 
+def current_shard() -> RowShard | None:
+    """Return which rows of the global batch are here; None if all are."""
+    return _current.get()
+
+
 def batch_average(value: Tensor) -> Tensor:
     """Return the mean over all processes of a statistic of the rows that are here."""
     shard = _current.get()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Float, Int
@@ -13,7 +13,10 @@ from sharewise.nn.initial import Initial
 from sharewise.nn.numeric import look_up
 from sharewise.nn.picks import Picks
 
-#: Rows of a new table.
+if TYPE_CHECKING:  # torch's part of it takes a second to load
+    from sharewise.nn.spread import Spread
+
+#: Rows of a new table; so many processes at most can have a part of it.
 START = 1024
 
 
@@ -27,22 +30,32 @@ class GrowingTable(nn.Module):
         size: of an embedding.
         copies: names of stacked copies, or None for a single table.
         initial: source of first values, from U(-0.1, 0.1).
+
+    Attributes:
+        table: the rows that are here.
+        spread: which these are, if they are not all.
     """
 
     def __init__(self, size: int, copies: Sequence[str] | None, initial: Initial) -> None:
         super().__init__()
+        self.spread: Spread | None = None
         self.size, self.stacked = size, copies is not None
         self._names, self._initial = tuple(copies or ("",)), initial
         self.table = nn.Parameter(self._block(0, START))
 
     @property
     def capacity(self) -> int:
-        """Rows that there are."""
-        return self.table.shape[1]
+        """Rows that there are, in all processes together."""
+        return self.table.shape[1] * (self.spread.size if self.spread else 1)
 
     def forward(self, ids: Int[Tensor, "rows columns"], picks: Picks | None = None) -> Tensor:
         """Return ``[rows, columns, size]``; stacked and without picks ``[copies, rows, columns, size]``."""
-        found = look_up(self.table, ids, picks if self.stacked else None)
+        if self.spread is None:
+            found = look_up(self.table, ids, picks if self.stacked else None)
+        else:
+            found = self.spread.look_up(self.table, ids)
+            if self.stacked and picks is not None:
+                found = found[picks.copy, torch.arange(len(ids), device=ids.device)].unsqueeze(0)
         return found if self.stacked and picks is None else found[0]
 
     @torch.no_grad()
@@ -50,6 +63,7 @@ class GrowingTable(nn.Module):
         """Make room for so many rows; the parameter stays the same object, its gradient is forgotten."""
         while self.capacity < rows:
             more = self._block(self.capacity, self.capacity).to(self.table)
+            more = more if self.spread is None else self.spread.own(more)
             self.table.grad = None
             self.table.data = torch.cat([self.table.data, more], 1)
 

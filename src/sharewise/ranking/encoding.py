@@ -56,6 +56,12 @@ class Rows:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def part(self, here: slice) -> Rows:
+        """Return some of the rows."""
+        inputs = {key: value[here] for key, value in self.inputs.items()}
+        places = None if self.places is None else self.places[here]
+        return Rows(inputs, places, self.numbers[here], self.labels[here])
+
 
 class Encoding:
     """Reads rows, and learns from them.

@@ -20,7 +20,8 @@ class StreamResult:
     """What `fit_stream` did.
 
     Attributes:
-        ranker: trained; None if there was no partition to train on.
+        ranker: trained; None if there was no partition to train on. Of spread embeddings only the first
+            process has all rows.
         history: the log's records, one a partition.
         measures: of all partitions together, each before it was trained on.
         done, aside: what became of the partitions.

@@ -123,6 +123,8 @@ class StreamOptions:
         batch_size, learning_rate, weight_decay, warmup, clip, precision, seed, device: as in `TrainOptions`.
         checkpoint_every: rows after which the next end of a partition has a checkpoint; 0 for all of them.
         piece: rows of a partition that are tested on and trained on at a time; bounds the memory.
+        spread: with several processes, each holds a part of the rows of the table of embeddings, and of the
+            optimizer's state of it; the result is the same.
     """
 
     batch_size: int = 2048
@@ -135,6 +137,7 @@ class StreamOptions:
     device: str = "auto"
     checkpoint_every: int = 400_000
     piece: int = 1 << 18
+    spread: bool = False
 
     def __post_init__(self) -> None:
         for name, least in (("checkpoint_every", 0), ("piece", 1)):
@@ -146,7 +149,9 @@ class StreamOptions:
     def training(self) -> TrainOptions:
         """Return the options of the steps."""
         own = asdict(self)
-        return TrainOptions(**{key: own[key] for key in own if key not in ("checkpoint_every", "piece")})
+        return TrainOptions(
+            **{key: own[key] for key in own if key not in ("checkpoint_every", "piece", "spread")}
+        )
 
 
 @dataclass(frozen=True)

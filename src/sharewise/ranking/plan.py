@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from sharewise.balance import Balancer, make_balancer
+from sharewise.balance import Balancer, Needs, make_balancer
 from sharewise.errors import ConfigError, nearest
 from sharewise.nn import ModelOptions
 from sharewise.ranking.objectives import check_tasks, default_tasks
@@ -48,6 +48,11 @@ class RankPlan:
     def __post_init__(self) -> None:
         check_tasks(self.tasks)
         self._check_heads()
+        if self.train.spread and self.balancer().weighting.needs > Needs.LOSSES:
+            raise ConfigError(
+                "A method that compares gradients needs all embeddings in every process.",
+                "Set train.spread = false, or balance by a method that reads losses alone.",
+            )
         self._settle("bias", replace(self.bias, tasks=self.bias.tasks or self._first_binary()), "tasks")
         usual = {name: weight for name, weight in USUAL.items() if name in self.tasks.names}
         weights = self.blend.weights or usual or {self.tasks.names[0]: 1.0}

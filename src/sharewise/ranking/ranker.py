@@ -10,6 +10,7 @@ from torch import Tensor
 
 from sharewise.nn import MultiTaskModel, Offset, grow
 from sharewise.nn.initial import Initial
+from sharewise.nn.offset import KEY
 from sharewise.ranking.blend import blend
 from sharewise.ranking.encoding import Encoding, Rows
 from sharewise.ranking.plan import RankPlan
@@ -77,8 +78,10 @@ class Ranker:
         if self.model.offset is None or rows.places is None:
             return None
         with frozen(self.model):
-            device = next(self.model.parameters()).device
-            found: Tensor = self.model.offset({"offset": rows.places.to(device)}).cpu()
+            every = torch.arange(
+                self.model.offset.cells.capacity, device=next(self.model.parameters()).device
+            )
+            found: Tensor = self.model.offset({KEY: every}).cpu().index_select(0, rows.places)
         return found
 
     def predictions(self, outputs: Tensor) -> dict[str, Array]:

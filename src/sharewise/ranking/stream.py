@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from sharewise.train.devices import choose_device, own_chance
 from sharewise.train.keeper import Keeper
 from sharewise.train.processes import connect
 from sharewise.train.progress import Progress
+from sharewise.train.spreading import gather_tables, gathered, spread_tables
 
 ASIDE = "set_aside.jsonl"
 #: Of what checkpoints hold; those of another are refused.
@@ -64,8 +66,7 @@ class Stream:
                 "Follow with one process, or train on what is there with several.",
             )
         self._folder = folder if self._processes.first else None
-        identity = files.sha256(files.to_json({"format": FORMAT, **plan.to_dict()}))
-        self.keeper = Keeper(folder, identity, progress, self._processes)
+        self.keeper = Keeper(folder, fingerprint(plan), progress, self._processes)
         self.state = StreamState(plan, self._processes.device)
         self._trainer: Trainer | None = None
         self._misfit: ConfigError | None = None
@@ -83,6 +84,8 @@ class Stream:
             with own_chance(self._processes.device):
                 self._rounds()
             self._finish()
+            if self.state.course:
+                gather_tables(self.state.course.ranker.model, self.state.course.run.optimizer)
         finally:
             self.keeper.close()
 
@@ -138,6 +141,8 @@ class Stream:
         pieces = self._checked(content, course)
         self.state.course = course
         if self._trainer is None:
+            if self._plan.train.spread:
+                spread_tables(course.ranker.model, course.run.optimizer, self._processes)
             self._trainer = Trainer(course, self._plan, self._processes, self.keeper)
         return self._record(name, course, self._trainer, pieces)
 
@@ -199,20 +204,32 @@ class Stream:
 
     def _checkpoint(self) -> None:
         self._unsaved = 0
-        self.keeper.checkpoint(self.state)
+        with self._whole():
+            self.keeper.checkpoint(self.state)
+
+    def _whole(self) -> AbstractContextManager[None]:
+        """Return the context in which the first process holds all there is."""
+        course = self.state.course
+        return gathered(course.ranker.model, course.run.optimizer) if course else nullcontext()
 
     def _finish(self) -> None:
         if self._changed:
             self._checkpoint()
             self._changed = False
-        if self._folder and self.state.course:
-            timing = {"seconds": self.keeper.seconds, "rows": self.keeper.rows}
-            save_run(self._folder, self.state, self.keeper.log, timing)
+        with self._whole():
+            if self._folder and self.state.course:
+                timing = {"seconds": self.keeper.seconds, "rows": self.keeper.rows}
+                save_run(self._folder, self.state, self.keeper.log, timing)
 
     def _write_aside(self) -> None:
         if self._folder:
             lines = b"".join(_line(entry) for entry in self.state.ledger.aside)
             files.write_bytes(self._folder / ASIDE, lines)
+
+
+def fingerprint(plan: RankPlan) -> str:
+    """Return what the checkpoints of a plan are known by."""
+    return files.sha256(files.to_json({"format": FORMAT, **plan.to_dict()}))
 
 
 def _line(entry: Entry) -> bytes:

@@ -57,7 +57,7 @@ class Trainer:
             self._learn(frame, rows)
             self._train(ranker.encoding.read(frame))
             return None
-        judge(ranker, frame, rows, measures)
+        judge(ranker, frame, rows, measures, self._processes)
         gates = gate_use(ranker.model, rows, self._plan.measure.alarm)
         self._train(rows)
         self._learn(frame, rows)
@@ -97,9 +97,11 @@ class Trainer:
         return Batch(inputs, targets, mask).to(str(self._processes.device))
 
 
-def judge(ranker: Ranker, frame: pl.DataFrame, rows: Rows, measures: Measures) -> None:
-    """Add to the measures how good the ranker, as it is, is on a stretch."""
-    plan, outputs = ranker.plan, ranker.outputs(rows)
+def judge(
+    ranker: Ranker, frame: pl.DataFrame, rows: Rows, measures: Measures, processes: Processes | None = None
+) -> None:
+    """Add to the measures how good the ranker, as it is, is on a stretch; processes share the work out."""
+    plan, outputs = ranker.plan, _outputs(ranker, rows, processes or Processes())
     served, added = ranker.predictions(outputs), ranker.added(rows)
     placed = {} if added is None else ranker.predictions(outputs + added)
     new = np.zeros(len(rows), dtype=np.bool_)
@@ -107,6 +109,16 @@ def judge(ranker: Ranker, frame: pl.DataFrame, rows: Rows, measures: Measures) -
         place = list(ranker.encoding.vocabulary.columns).index(plan.measure.cohort)
         new = (rows.inputs["growing"][:, place] == place).numpy()
     measures.see(frame, Seen(served, placed, blend(served, plan.blend), rows.labels, new))
+
+
+def _outputs(ranker: Ranker, rows: Rows, processes: Processes) -> Tensor:
+    if processes.size == 1 or ranker.plan.train.spread:  # spread rows are looked up by all together
+        return ranker.outputs(rows)
+    here = processes.part(len(rows))
+    own = ranker.outputs(rows.part(here))
+    whole = torch.zeros(len(rows), own.shape[1])
+    whole[here] = own
+    return processes.sum(whole)
 
 
 def to_targets(rows: Rows, tasks: TaskSet) -> tuple[Tensor, Tensor]:

@@ -11,6 +11,7 @@ from sharewise.train.gradients import Gradients
 from sharewise.train.options import TrainOptions
 from sharewise.train.processes import Processes
 from sharewise.train.schedule import factor
+from sharewise.train.spreading import clip_gradients, spread_parameters
 from sharewise.train.state import RunState
 from sharewise.train.watch import Watch
 
@@ -43,7 +44,9 @@ class Stepper:
         self.rate = -1.0
         self.watch = Watch(tasks, processes.device)
         self._state, self._options, self._processes = state, options, processes
-        self._parameters = [p for p in model.parameters() if p.requires_grad]
+        self._spread = spread_parameters(model)
+        spread = {id(p) for p in self._spread}
+        self._parameters = [p for p in model.parameters() if p.requires_grad and id(p) not in spread]
 
     def take(self, gradients: Gradients, group: Group, steps: int) -> int:
         """Take the step at which the cursor is, of `steps` in all; return how many rows it saw.
@@ -62,7 +65,7 @@ class Stepper:
         state.running[0] += sums[:-1]
         self.watch.see(state.cursor.step, sums[:-1], sums[-1])
         if self._options.clip is not None:
-            torch.nn.utils.clip_grad_norm_(self._parameters, self._options.clip)
+            clip_gradients(self._parameters, self._spread, self._options.clip)
         state.optimizer.step()
         gradients.look_back(len(group) - 1, *group[-1])
         return sum(len(rows) for rows, _ in group)
