@@ -140,7 +140,7 @@ def test_targets_that_the_kind_does_not_know() -> None:
 def test_a_class_without_examples(name: str) -> None:
     batch = episodes(shots=6, ways=3)
     gone = replace(batch.support, targets=2 * (batch.support.targets > 0).double())
-    with pytest.raises(DataError, match="no support example of class 1"):
+    with pytest.raises(DataError, match="no example of class 1"):
         learner(name, Multiclass()).adapt(gone)(batch.query.inputs)
 
 

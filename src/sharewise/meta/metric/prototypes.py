@@ -29,8 +29,9 @@ def prototypes(
     counts = member.sum(1)
     if bool((counts == 0).any()):
         task, way = (counts == 0).nonzero()[0].tolist()
+        which = "The support set" if len(counts) == 1 else f"The support set of task {task} (from 0)"
         raise DataError(
-            f"Task {task} of the batch has no support example of class {way}.",
+            f"{which} has no example of class {way}.",
             "Give an example of every class, or choose a learner that does not compare with them.",
         )
     return member.transpose(1, 2) @ features / counts.unsqueeze(-1)
