@@ -16,7 +16,8 @@ demo: $(VENV)/.installed
 demo-ranking: $(VENV)/.installed
 	$(BIN)/sharewise rank simulate --out runs/ranking/world
 	$(BIN)/sharewise rank train examples/ranking.toml --out runs/ranking/ranker
-	$(BIN)/sharewise rank evaluate runs/ranking/ranker
+	$(BIN)/sharewise rank evaluate runs/ranking/ranker --truth runs/ranking/world/truth
+	$(BIN)/sharewise rank report runs/ranking/ranker --truth runs/ranking/world/truth --out runs/ranking/report.html
 
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest -n 2 --dist worksteal

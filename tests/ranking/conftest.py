@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from truth_kit import Ranked, rank_world
 from world_kit import SMALL, Lived, live
 
 
@@ -10,3 +11,9 @@ from world_kit import SMALL, Lived, live
 def lived() -> Lived:
     """A small world after its hours."""
     return live(SMALL)
+
+
+@pytest.fixture(scope="session")
+def ranked(tmp_path_factory: pytest.TempPathFactory) -> Ranked:
+    """A world and a run on its log, for all tests that only look at them."""
+    return rank_world(tmp_path_factory.mktemp("ranked"))

@@ -12,6 +12,19 @@ app = typer.Typer(
 )
 
 Out = Annotated[Path, typer.Option(help="The folder to write.", show_default=False)]
+RunFolder = Annotated[Path, typer.Argument(help="The folder of a ranker's training.", show_default=False)]
+Truth = Annotated[
+    Path | None,
+    typer.Option(help="The folder of a simulated world's truth, to measure against.", show_default=False),
+]
+Engagement = Annotated[
+    str,
+    typer.Option(
+        help="What feedback is worth as engagement: SQL over the tasks' labels.", show_default=False
+    ),
+]
+Satisfaction = Annotated[str, typer.Option(help="The same as satisfaction.", show_default=False)]
+Draws = Annotated[int, typer.Option(help="Weights to try.")]
 
 
 @app.command()
@@ -46,9 +59,44 @@ def train(
 
 @app.command()
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="The folder of a ranker's training.", show_default=False)],
+    run: RunFolder,
+    truth: Truth = None,
 ) -> None:
     """Print how good a ranker was on every partition before it was trained on it."""
     from sharewise.cli.rank_evaluating import run_rank_evaluate
 
-    run_rank_evaluate(run)
+    run_rank_evaluate(run, truth)
+
+
+@app.command()
+def tune(
+    run: RunFolder,
+    engagement: Engagement = "",
+    satisfaction: Satisfaction = "",
+    draws: Draws = 256,
+    seed: Annotated[int, typer.Option(help="Of the draws.")] = 0,
+    truth: Truth = None,
+) -> None:
+    """Print the engagement-satisfaction front of a ranker's score, and weights to paste."""
+    from sharewise.cli.rank_tuning import run_rank_tune
+    from sharewise.ranking.front import TuneOptions
+
+    options = TuneOptions(draws=draws, seed=seed, engagement=engagement, satisfaction=satisfaction)
+    run_rank_tune(run, options, truth)
+
+
+@app.command()
+def report(
+    run: RunFolder,
+    out: Annotated[Path, typer.Option(help="The page to write; its numbers go beside it, as .json.")],
+    engagement: Engagement = "",
+    satisfaction: Satisfaction = "",
+    draws: Draws = 256,
+    truth: Truth = None,
+) -> None:
+    """Write a page of a ranker: its measures over time, places, gates, and the front of its score."""
+    from sharewise.cli.rank_reporting import run_rank_report
+    from sharewise.ranking.front import TuneOptions
+
+    options = TuneOptions(draws=draws, engagement=engagement, satisfaction=satisfaction)
+    run_rank_report(run, out, options, truth)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.table import Column
 from rich.table import Table as Grid
 
 from sharewise.cli.folders import METRICS
 from sharewise.files import MANIFEST
-from sharewise.ranking.artifact import KIND, history_of
+from sharewise.ranking.artifact import KIND, history_of, load_ranker
+from sharewise.ranking.evidence import kept_of
+from sharewise.ranking.orders import against_truth
 from sharewise.train import Run
 
 __all__ = ["KIND", "run_rank_evaluate", "show_measures"]
@@ -21,16 +24,36 @@ __all__ = ["KIND", "run_rank_evaluate", "show_measures"]
 SHOWN = 12
 #: Of a task, the first of these that it has.
 MAIN = ("auc", "r2")
+#: Of polarised gates, in ``[model]``.
+CURES = "try importance = 0.01, gate_rate = 0.1 or expert_dropout = 0.1 in [model]"
 #: Shown of all partitions together, where a task has them.
 MEASURES = ("auc", "r2", "log_loss", "squared_error", "ratio", "ece")
 
 
-def run_rank_evaluate(folder: Path) -> None:
-    """Print what a run measured."""
+def run_rank_evaluate(folder: Path, truth: Path | None = None) -> None:
+    """Print what a run measured, and how near its orders come to the truth, if there is one."""
     history, console = history_of(folder), Console()
     finished = (folder / MANIFEST).is_file()
+    found = None if truth is None else against_truth(kept_of(folder), truth, load_ranker(folder).plan)
     measures = Run.open(folder).read_json(METRICS)["measures"] if finished else None
     show_measures(console, history, measures)
+    if found is not None:
+        for grid in _against(found):
+            console.print(grid)
+        partitions = f"{len(found['over_time'])} partitions, each before it was trained on"
+        console.print(f"{found['lists']:,} lists of {partitions}.", markup=False)
+
+
+def _against(found: dict[str, Any]) -> Iterator[Grid]:
+    """Yield tables with a row an order: its NDCG against true gains, and what it would have brought."""
+    titles = {"ndcg": f"against the truth, NDCG@{found['k']}", "brings": "what a list would have brought"}
+    for part, title in titles.items():
+        grid = _grid(title, "order")
+        for header in next(iter(found["orders"].values()))[part]:
+            grid.add_column(header, justify="right", no_wrap=True)
+        for name, own in found["orders"].items():
+            grid.add_row(name, *(_number(value) for value in own[part].values()))
+        yield grid
 
 
 def show_measures(
@@ -52,6 +75,7 @@ def show_measures(
         name, tasks = alarms[-1]
         text = f"Gates are polarised in {len(alarms)} of {len(measured)} partitions, last in '{name}': "
         console.print(text + ", ".join(tasks), markup=False)
+        console.print(f"If a task is worse for it: {CURES}.", markup=False)
 
 
 def _over_time(measured: list[dict[str, Any]], measures: dict[str, Any] | None) -> Grid:
@@ -102,7 +126,8 @@ def _in_all(measures: dict[str, Any]) -> Grid:
 
 
 def _grid(title: str, *headers: str) -> Grid:
-    return Grid(*headers, title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    columns = [Column(header, no_wrap=True) for header in headers]
+    return Grid(*columns, title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
 
 
 def _number(value: float | None) -> str:

@@ -15,11 +15,14 @@ from sharewise.errors import DataError, SharewiseError
 from sharewise.files import MANIFEST
 from sharewise.ranking.artifact import ASIDE, ENCODING, RANKER
 from sharewise.ranking.fit import StreamResult, fit_stream
+from sharewise.ranking.kept import FOLDER as KEPT
 from sharewise.train import RichProgress
 from sharewise.train.run import LOG, TIMING, WEIGHTS
 
 #: What such runs write.
-OWN = frozenset({CONFIG, METRICS, MANIFEST, RANKER, ENCODING, LOG, TIMING, WEIGHTS, ASIDE, "checkpoint"})
+OWN = frozenset(
+    {CONFIG, METRICS, MANIFEST, RANKER, ENCODING, LOG, TIMING, WEIGHTS, ASIDE, KEPT, "checkpoint"}
+)
 
 
 def run_rank_train(config: Path, out: Path, follow: bool = False) -> None:

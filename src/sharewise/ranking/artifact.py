@@ -10,6 +10,8 @@ import safetensors.torch
 
 from sharewise.errors import CheckpointError
 from sharewise.files import MANIFEST
+from sharewise.ranking.kept import FOLDER as KEPT
+from sharewise.ranking.kept import kept_files
 from sharewise.ranking.plan import RankPlan
 from sharewise.ranking.ranker import Ranker
 from sharewise.ranking.schema import LogSchema
@@ -44,6 +46,11 @@ def save_run(folder: Path, state: StreamState, log: Log, timing: dict[str, Any])
     run.write(LOG, log.content)
     run.write(ASIDE, (folder / ASIDE).read_bytes())
     run.write_json(METRICS, summary(state))
+    for name in run.names:
+        if name.startswith(f"{KEPT}/"):
+            run.leave_out(name)
+    for name in kept_files(folder, [entry.name for entry in state.ledger.done]):
+        run.take_in(name)
     run.write_json(TIMING, timing)
     for name in ("config.toml",):
         if (folder / name).is_file():
@@ -68,7 +75,7 @@ def summary(state: StreamState) -> dict[str, Any]:
         "sharing": course.ranker.plan.model.sharing,
         "parameters": cost.parameters,
         "multiplications": cost.multiplications,
-        "measures": course.measures.record(),
+        "measures": {**course.measures.record(), "calibration": course.measures.calibration()},
     }
 
 

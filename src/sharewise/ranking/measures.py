@@ -72,6 +72,11 @@ class Measures:
         lists = {name: tally.mean for name, tally in self.tallies.items() if isinstance(tally, MeanTally)}
         return {**found, "lists": _finite(lists)}
 
+    def calibration(self) -> dict[str, list[dict[str, float]]]:
+        """Return mean predictions beside mean labels of every binary task, by groups of predictions."""
+        binary = [task.name for task in self._tasks if task.kind.name == "binary"]
+        return {name: found.bins() for name in binary if isinstance(found := self._both(name), BinaryTally)}
+
     def tensors(self) -> dict[str, Tensor]:
         """Return all sums, by name."""
         found = {f"{n}/{part}": v for n, t in self.tallies.items() for part, v in t.state().items()}
@@ -114,9 +119,11 @@ class Measures:
                 self.tallies[f"gauc.{task.name}"].add(auc, weights)
 
     def _whole(self, name: str) -> dict[str, float]:
+        return _finite(self._both(name).values())
+
+    def _both(self, name: str) -> Tally:
         first, second = (self.tallies[f"{cohort}.{name}"] for cohort in COHORTS)
-        both = type(first)({part: first.sums[part] + second.sums[part] for part in first.sums})
-        return _finite(both.values())
+        return type(first)({part: first.sums[part] + second.sums[part] for part in first.sums})
 
 
 class Seen:

@@ -100,6 +100,8 @@ class MeasureOptions:
         k: rows of a list that NDCG counts.
         cohort: the column by whose known and unknown values measures are told apart; "none" for not.
         alarm: a gate is polarised if it gives one expert more than this of its weight.
+        keep: of so many partitions, the last ones, the run keeps what was predicted before they were trained
+            on: what the score's weights are tuned on, and what is compared with a truth.
     """
 
     group: str = "request"
@@ -107,10 +109,12 @@ class MeasureOptions:
     k: int = 10
     cohort: str = "user"
     alarm: float = 0.9
+    keep: int = 24
 
     def __post_init__(self) -> None:
         _check(self.k >= 1, "k", self.k, "a whole number from 1 on")
         _check(0 < self.alarm <= 1, "alarm", self.alarm, "a share from 0 to 1")
+        _check(self.keep >= 0, "keep", self.keep, "a whole number from 0 on")
         for name, gain in self.gain.items():
             _check(0 <= gain < math.inf, f"gain of '{name}'", gain, "a number from 0 on")
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from sharewise import files
 from sharewise.errors import ConfigError, DataError
 from sharewise.ranking.artifact import save_run
 from sharewise.ranking.encoding import Rows
+from sharewise.ranking.kept import KeptPredictions
 from sharewise.ranking.options import Follow
 from sharewise.ranking.partitions import Entry, Partition, list_partitions, pending, resting
 from sharewise.ranking.plan import RankPlan
@@ -66,6 +68,7 @@ class Stream:
                 "Follow with one process, or train on what is there with several.",
             )
         self._folder = folder if self._processes.first else None
+        self._kept = KeptPredictions(self._folder, plan)
         self.keeper = Keeper(folder, fingerprint(plan), progress, self._processes)
         self.state = StreamState(plan, self._processes.device)
         self._trainer: Trainer | None = None
@@ -165,8 +168,9 @@ class Stream:
     ) -> int:
         measures, count, gates = new_measures(self._plan), 0, None
         for frame, rows in pieces:
-            gates = trainer.take(frame, rows, measures) or gates
+            gates = trainer.take(frame, rows, measures, partial(self._kept.see, name)) or gates
             count += len(frame)
+        self._kept.end()
         course.measures.merge(measures)
         self._warn(name, gates)
         record: dict[str, Any] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,9 @@ from sharewise.train.processes import Processes
 from sharewise.train.result import by_name
 from sharewise.train.stepper import Stepper
 
+#: Told of rows and what was predicted of them.
+Look = Callable[[pl.DataFrame, Seen], None]
+
 
 class Trainer:
     """Takes a ranker through stretches of a log.
@@ -45,19 +49,22 @@ class Trainer:
         model = course.ranker.model
         self._stepper = Stepper(model, course.run, plan.tasks, self._options, processes)
 
-    def take(self, frame: pl.DataFrame, rows: Rows, measures: Measures) -> dict[str, Any] | None:
+    def take(self, frame: pl.DataFrame, rows: Rows, measures: Measures, look: Look) -> dict[str, Any] | None:
         """Test on a stretch, train on it, learn from it; return what its gates did, if there are gates.
 
         Args:
             frame, rows: the stretch, and how it was read.
             measures: are added to; but nothing is measured before anything was learnt.
+            look: is told what was predicted, once it is measured and before it is trained on.
         """
         ranker, fresh = self._course.ranker, self._course.run.cursor.step == 0
         if fresh:  # nothing is measured yet that it could flatter
             self._learn(frame, rows)
             self._train(ranker.encoding.read(frame))
             return None
-        judge(ranker, frame, rows, measures, self._processes)
+        seen = predict(ranker, rows, self._processes)
+        measures.see(frame, seen)
+        look(frame, seen)
         gates = gate_use(ranker.model, rows, self._plan.measure.alarm)
         self._train(rows)
         self._learn(frame, rows)
@@ -97,10 +104,8 @@ class Trainer:
         return Batch(inputs, targets, mask).to(str(self._processes.device))
 
 
-def judge(
-    ranker: Ranker, frame: pl.DataFrame, rows: Rows, measures: Measures, processes: Processes | None = None
-) -> None:
-    """Add to the measures how good the ranker, as it is, is on a stretch; processes share the work out."""
+def predict(ranker: Ranker, rows: Rows, processes: Processes | None = None) -> Seen:
+    """Return what the ranker, as it is, predicts of a stretch, beside its labels; processes share the work."""
     plan, outputs = ranker.plan, _outputs(ranker, rows, processes or Processes())
     served, added = ranker.predictions(outputs), ranker.added(rows)
     placed = {} if added is None else ranker.predictions(outputs + added)
@@ -108,7 +113,7 @@ def judge(
     if plan.measure.cohort != "none":
         place = list(ranker.encoding.vocabulary.columns).index(plan.measure.cohort)
         new = (rows.inputs["growing"][:, place] == place).numpy()
-    measures.see(frame, Seen(served, placed, blend(served, plan.blend), rows.labels, new))
+    return Seen(served, placed, blend(served, plan.blend), rows.labels, new)
 
 
 def _outputs(ranker: Ranker, rows: Rows, processes: Processes) -> Tensor:

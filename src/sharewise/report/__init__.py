@@ -5,6 +5,15 @@ Lives here: the template, plots, how numbers look. Not here: what is said of the
 
 from sharewise.report.fewshot import render_fewshot, write_fewshot_page
 from sharewise.report.page import render, write_report
+from sharewise.report.ranking import render_ranking, write_ranking_page
 from sharewise.report.terminal import print_comparison
 
-__all__ = ["print_comparison", "render", "render_fewshot", "write_fewshot_page", "write_report"]
+__all__ = [
+    "print_comparison",
+    "render",
+    "render_fewshot",
+    "render_ranking",
+    "write_fewshot_page",
+    "write_ranking_page",
+    "write_report",
+]

@@ -65,13 +65,27 @@ def grouped_ndcg(groups: Groups, scores: Array, gains: Array, k: int) -> Array:
         return np.where(best > 0, _discounted(groups, scores, gains, k) / best, np.nan)
 
 
-def _discounted(groups: Groups, scores: Array, gains: Array, k: int) -> Array:
+def grouped_places(groups: Groups, scores: Array) -> NDArray[np.int64]:
+    """Return each row's place within its group, ``[rows]``, from 0 for the one with the largest score."""
     order = _order(groups, -scores)
     group = groups[order]
-    many = int(groups.max()) + 1
-    place = np.arange(len(group)) - np.searchsorted(group, np.arange(many))[group]
-    worth = np.where(place < k, gains[order] / np.log2(place + 2), 0.0)
-    return np.bincount(group, worth, many).astype(np.float64)
+    places = np.empty(len(order), dtype=np.int64)
+    places[order] = np.arange(len(order)) - np.searchsorted(group, np.arange(_many(groups)))[group]
+    return places
+
+
+def discounts(places: NDArray[np.int64], k: int) -> Array:
+    """Return what the gain of a row in such a place counts for: 1 / log2(place + 2), from place k on 0."""
+    return np.where(places < k, 1 / np.log2(places + 2), 0.0)
+
+
+def _discounted(groups: Groups, scores: Array, gains: Array, k: int) -> Array:
+    worth = gains * discounts(grouped_places(groups, scores), k)
+    return np.bincount(groups, worth, _many(groups)).astype(np.float64)
+
+
+def _many(groups: Groups) -> int:
+    return int(groups.max()) + 1 if len(groups) else 0
 
 
 def _order(groups: Groups, scores: Array) -> NDArray[np.int64]:

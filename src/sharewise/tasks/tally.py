@@ -120,6 +120,22 @@ class BinaryTally(Tally):
             "ece": float(np.abs(predicted - observed).sum()) / rows,
         }
 
+    def bins(self, most: int = 20) -> list[dict[str, float]]:
+        """Return mean predictions and labels in at most so many groups, neighbours of few rows together.
+
+        Returns:
+            ``[{"predicted", "observed", "rows"}]`` by increasing prediction.
+        """
+        rows, predicted, observed = self.sums["groups"]
+        before = np.cumsum(rows) - rows
+        cell = np.floor(before * most / max(rows.sum(), 1)).astype(np.int64)
+        whole = [np.bincount(cell, sums, most) for sums in (rows, predicted, observed)]
+        return [
+            {"predicted": p / n, "observed": o / n, "rows": int(n)}
+            for n, p, o in zip(*(sums.tolist() for sums in whole), strict=True)
+            if n
+        ]
+
 
 class NumberTally(Tally):
     """Predicted means against numbers: squared and absolute error, R², and the ratio of the means."""

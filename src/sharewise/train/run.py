@@ -105,6 +105,10 @@ class Run:
         """Write the model's weights as safetensors."""
         self.write(WEIGHTS, safetensors.torch.save(plain(model.state_dict())))
 
+    def take_in(self, name: str) -> None:
+        """Let a file that lies in the folder be sealed with the others, as it is then."""
+        self._names.add(name)
+
     def leave_out(self, name: str) -> None:
         """Leave a file out of the next sealing: it may change afterwards."""
         self._names.discard(name)
