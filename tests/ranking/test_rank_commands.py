@@ -9,6 +9,8 @@ import pytest
 from rank_logs import write
 
 from sharewise.cli.main import main
+from sharewise.config.load import parse_toml
+from sharewise.config.rank_train import load_rank_config
 from sharewise.ranking.artifact import load_ranker
 from sharewise.train import Run
 
@@ -104,3 +106,58 @@ def test_a_log_whose_partitions_are_all_bad(command: Command, tmp_path: Path) ->
     assert code == 2
     assert "hour-0000" in err
     assert len((tmp_path / "run/set_aside.jsonl").read_text().splitlines()) == 3
+
+
+def test_truth_front_and_page_of_a_world(command: Command, tmp_path: Path) -> None:
+    world = "[world]\nusers = 200\nvideos = 80\nhours = 4\nrequests_per_hour = 150\n"
+    (tmp_path / "world.toml").write_text(world)
+    (tmp_path / "rank.toml").write_text(CONFIG.replace('"log"', '"world/log"'))
+    assert command("simulate", "world.toml", "--out", "world")[0] == 0
+    assert command("train", "rank.toml", "--out", "run")[0] == 0
+    code, out, err = command("evaluate", "run", "--truth", "world/truth")
+    assert code == 0, err
+    for word in ("best mixture", "as shown", "satisfaction", "rating", "3 partitions"):
+        assert word in out
+    code, out, err = command("tune", "run", "--truth", "world/truth", "--draws", "5")
+    assert code == 0, err
+    assert "Rank correlation" in out
+    pasted = parse_toml(out[out.index("[blend]") :], "it")
+    assert set(pasted["blend"]["weights"]) <= {"click", "like", "dismiss", "watch", "rating"}
+    text = (tmp_path / "rank.toml").read_text() + "\n" + out[out.index("[blend]") :]
+    (tmp_path / "tuned.toml").write_text(text)
+    assert load_rank_config(tmp_path / "tuned.toml").blend.weights == pasted["blend"]["weights"]
+    digest = Run.open(tmp_path / "run").digest
+    code, out, err = command(
+        "report", "run", "--out", "pages/mine.html", "--draws", "3", "--truth", "world/truth"
+    )
+    assert code == 0, err
+    assert str(tmp_path / "pages/mine.html") in out
+    assert (tmp_path / "pages/mine.html").read_text().startswith("<!doctype html>")
+    assert (tmp_path / "pages/mine.json").is_file()
+    assert Run.open(tmp_path / "run").digest == digest
+
+
+@pytest.mark.parametrize(
+    "argv,word",
+    [
+        (("evaluate", "run", "--truth", "nowhere"), "nowhere"),
+        (("tune", "run", "--satisfaction", "lkie"), "click, like"),
+        (("tune", "run", "--draws", "0"), "draws"),
+        (("tune", "rnu"), "rnu"),
+        (("report", "run", "--out", "page.txt"), ".html"),
+        (("report", "run", "--out", "run/metrics.html"), "belongs to the run"),
+        (("report", "rnu", "--out", "page.html"), "rnu"),
+        (("report", "run", "--out", "page.html", "--truth", "nowhere"), "nowhere"),
+        (("report", "run"), "out"),
+    ],
+)
+def test_mistakes_about_truth_front_and_page(
+    command: Command, tmp_path: Path, argv: tuple[str, ...], word: str
+) -> None:
+    assert command("train", "rank.toml", "--out", "run")[0] == 0
+    before = sorted(path.name for path in tmp_path.rglob("*"))
+    code, _, err = command(*argv)
+    assert code == 2
+    assert word in err
+    assert "Traceback" not in err
+    assert sorted(path.name for path in tmp_path.rglob("*")) == before
