@@ -12,7 +12,7 @@ from rank_logs import write
 from rank_victim import PLAN
 from truth_kit import Ranked
 
-from sharewise.errors import CheckpointError, ConfigError
+from sharewise.errors import CheckpointError, ConfigError, SharewiseError
 from sharewise.ranking.artifact import load_ranker
 from sharewise.ranking.evidence import kept_of
 from sharewise.ranking.fit import fit_stream
@@ -107,3 +107,11 @@ def test_without_lists_there_are_no_groups() -> None:
     kept = Kept("a", pl.DataFrame({"item": [1, 2]}), {}, {})
     with pytest.raises(ConfigError, match="request"):
         kept.groups("request")
+
+
+def test_a_disk_that_refuses_ends_the_run(tmp_path: Path) -> None:
+    write(tmp_path / "log", 3)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/predictions").write_text("a file")
+    with pytest.raises(SharewiseError, match="predictions"):
+        fit_stream(tmp_path / "log", KEEPING, folder=tmp_path / "run")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote
@@ -31,7 +32,7 @@ _PREDICTED, _LABEL = "predicted.", "label."
 
 
 class KeptPredictions:
-    """Writes the predictions, and removes those of partitions that are no longer among the last.
+    """Writes predictions while training goes on, and removes those of partitions no longer among the last.
 
     Args:
         folder: of the run; None to keep nothing.
@@ -41,6 +42,8 @@ class KeptPredictions:
     def __init__(self, folder: Path | None, plan: RankPlan) -> None:
         self._folder = folder / FOLDER if folder and plan.measure.keep else None
         self._plan, self._stretches = plan, 0
+        self._writer = ThreadPoolExecutor(1)
+        self._pending: Future[None] | None = None
 
     def see(self, partition: str, frame: pl.DataFrame, seen: Seen) -> None:
         """Write what was predicted of a stretch; those of a partition come one after another."""
@@ -49,19 +52,31 @@ class KeptPredictions:
         if not self._stretches:
             files.make_folder(self._folder)
             files.sweep(self._folder)
+        self._settle()  # one at a time: memory stays flat
         path = self._folder / f"{_stem(partition)}{self._stretches:04}.parquet"
-        files.write_bytes(path, _content(frame, seen, self._plan))
+        self._pending = self._writer.submit(_write, path, frame, seen, self._plan)
         self._stretches += 1
 
     def end(self) -> None:
         """The partition has no more stretches."""
         if self._folder is None:
             return
+        self._settle()  # it was written while the ranker was trained
         self._stretches = 0
-        kept = sorted({_partition(path) for path in _files(self._folder)})
-        for old in kept[: -self._plan.measure.keep]:
+        kept = {_partition(path) for path in _files(self._folder)}
+        for old in sorted(kept)[: -self._plan.measure.keep]:
             for path in _pieces(self._folder, old):
                 files.remove(path)
+
+    def close(self) -> None:
+        """Nothing more comes."""
+        self._writer.shutdown()
+
+    def _settle(self) -> None:
+        """Return once all is written, or fail as the writing did."""
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            pending.result()
 
 
 @dataclass(frozen=True)
@@ -111,13 +126,17 @@ def kept_files(folder: Path, partitions: list[str]) -> list[str]:
     return [f"{FOLDER}/{path.name}" for path in _files(folder / FOLDER) if _partition(path) in names]
 
 
+def _write(path: Path, frame: pl.DataFrame, seen: Seen, plan: RankPlan) -> None:
+    files.write_bytes(path, _content(frame, seen, plan))
+
+
 def _content(frame: pl.DataFrame, seen: Seen, plan: RankPlan) -> bytes:
     columns = [frame[name] for name in BESIDE if name in frame.columns]
     columns += [pl.Series(_PREDICTED + n, v.astype(np.float32)) for n, v in seen.served.items()]
     labels = zip(plan.tasks.names, seen.labels.T.astype(np.float32), strict=True)
     columns += [pl.Series(_LABEL + n, v, nan_to_null=True) for n, v in labels]
     stream = io.BytesIO()
-    pl.DataFrame(columns).write_parquet(stream, compression="zstd", compression_level=1)
+    pl.DataFrame(columns).write_parquet(stream, compression="zstd", compression_level=1, statistics=False)
     return stream.getvalue()
 
 

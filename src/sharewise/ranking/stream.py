@@ -90,6 +90,7 @@ class Stream:
             if self.state.course:
                 gather_tables(self.state.course.ranker.model, self.state.course.run.optimizer)
         finally:
+            self._kept.close()
             self.keeper.close()
 
     def _rounds(self) -> None:
