@@ -49,6 +49,19 @@ def test_a_state_of_a_larger_table_is_loaded() -> None:
     assert torch.equal(small({"growing": ids}), large({"growing": ids}))
 
 
+@pytest.mark.parametrize("sharing", ["mmoe", "cgc", "ple"])
+def test_tables_grow_though_a_penalty_was_kept(sharing: str) -> None:
+    """The importance loss of the last pass holds its graph, which expects the table as it was."""
+    options = ModelOptions(sharing=sharing, hidden=(8,), experts=2, embedding=4, importance=0.1)
+    model = MultiTaskModel(TASKS, InputSpec(growing=2), options)
+    ids = torch.tensor([[0, 1], [5, 900]])
+    for rows in (1024, 3000, 9000):
+        model.grow(rows)
+        with model.parted():
+            (model({"growing": ids}).sum() + model.penalty()).backward()
+        assert model.penalty().requires_grad
+
+
 def test_the_optimizer_goes_on_with_what_it_knew() -> None:
     model = make()
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.1, weight_decay=0.0)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -356,3 +357,22 @@ def test_two_processes_train_to_the_same(
     assert measures["rows"] == 1600
     expected = undisturbed[0].measures["tasks"]["click"]
     assert measures["tasks"]["click"] == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.parametrize("options,method", [({"importance": 0.1}, "equal"), ({}, "upgrad")])
+def test_tables_grow_under_penalties_and_balancing(
+    options: dict[str, float], method: str, tmp_path: Path
+) -> None:
+    """What a step leaves of its graph must not meet the larger table of the next partition."""
+    for number in range(4):
+        frame = partition(number).with_columns(pl.col("user") + number * 1000 + pl.int_range(400))
+        (tmp_path / "log").mkdir(exist_ok=True)
+        frame.write_parquet(tmp_path / f"log/hour-{number:04}.parquet")
+    plan = RankPlan(
+        model=replace(MODEL, **options),  # type: ignore[arg-type]
+        train=StreamOptions(batch_size=128, device="cpu"),
+        balance={"method": method},
+    )
+    result = fit_stream(tmp_path / "log", plan)
+    assert result.history[-1]["vocabulary"] > 1024
+    assert result.rows == 1600

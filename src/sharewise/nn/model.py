@@ -16,6 +16,7 @@ from sharewise.errors import ConfigError
 from sharewise.nn.cost import Cost, matched, measure
 from sharewise.nn.dropout import Dropout
 from sharewise.nn.encoders import Encoder, Members, make_encoder
+from sharewise.nn.growing import grow
 from sharewise.nn.heads import Heads
 from sharewise.nn.initial import Initial
 from sharewise.nn.offset import KEY as OFFSET
@@ -197,6 +198,18 @@ class MultiTaskModel(nn.Module):
         """
         found = self.sharing.penalty(self.encoder)
         return torch.zeros((), device=next(self.parameters()).device) if found is None else found
+
+    def grow(self, rows: int) -> None:
+        """Make room for so many rows in growing embeddings; see `GrowingTable.grow`.
+
+        What the last forward pass left for `penalty` and `parting` is forgotten: its graph would go on to
+        expect the tables as they were.
+        """
+        self._parting = None
+        for module in self.sharing.modules():
+            if isinstance(module, Sharing | Gate):
+                module.forget()
+        grow(self.encoder, rows)
 
     @torch.no_grad()
     def gates(

@@ -71,6 +71,10 @@ class Gate(nn.Module):
         self.loss = self.importance * importance_loss(gates) if self.importance else None
         return self._dropped(gates) if self.drop else gates
 
+    def forget(self) -> None:
+        """Drop what the last forward pass left, and its graph with it."""
+        self.loss = self.logits = None
+
     def _logits(self, x: Tensor, picks: Picks | None) -> Tensor:
         found: Tensor = self.linear(x, picks)
         return found

@@ -91,6 +91,9 @@ class Sharing(nn.Module, ABC):
         """Return what is added to the loss, after a forward pass; None for nothing."""
         return None
 
+    def forget(self) -> None:
+        """Drop what the last forward pass left for `parting`; its gates are told by themselves."""
+
     def parting(
         self, representation: Tensor, gradients: Float[Tensor, "tasks rows width"]
     ) -> list[tuple[Tensor, Tensor]]:

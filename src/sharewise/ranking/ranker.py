@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sharewise.nn import MultiTaskModel, Offset, grow
+from sharewise.nn import MultiTaskModel, Offset
 from sharewise.nn.initial import Initial
 from sharewise.nn.offset import KEY
 from sharewise.ranking.blend import blend
@@ -51,7 +51,7 @@ class Ranker:
         """
         seen = self.encoding.labels.count > 0
         self.encoding.learn(frame, rows)
-        grow(self.model.encoder, self.encoding.vocabulary.rows)
+        self.model.grow(self.encoding.vocabulary.rows)
         if self.model.offset is not None:
             self.model.offset.cells.grow(self.encoding.places.rows)
         fit_state(optimizer)

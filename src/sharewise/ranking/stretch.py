@@ -105,7 +105,7 @@ class Trainer:
 
 
 def predict(ranker: Ranker, rows: Rows, processes: Processes | None = None) -> Seen:
-    """Return what the ranker, as it is, predicts of a stretch, beside its labels; processes share the work."""
+    """Return what the ranker, as it is, predicts of a stretch, and its labels; processes share the work."""
     plan, outputs = ranker.plan, _outputs(ranker, rows, processes or Processes())
     served, added = ranker.predictions(outputs), ranker.added(rows)
     placed = {} if added is None else ranker.predictions(outputs + added)

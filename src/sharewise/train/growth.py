@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from sharewise.nn import MultiTaskModel, grow
+from sharewise.nn import MultiTaskModel
 
 
 def grow_weights(model: MultiTaskModel, optimizer: torch.optim.Optimizer, rows: int) -> None:
     """Make room for so many rows in the model's growing embeddings, and in the optimizer's state of them."""
-    grow(model.encoder, rows)
+    model.grow(rows)
     fit_state(optimizer)
 
 

@@ -44,6 +44,9 @@ class Mixture(Sharing):
         self._kept = (x, experts, gates) if self.keeps else None
         return mix(gates, experts)
 
+    def forget(self) -> None:
+        self._kept = None
+
     def parting(
         self, representation: Tensor, gradients: Float[Tensor, "tasks rows width"]
     ) -> list[tuple[Tensor, Tensor]]:
