@@ -10,8 +10,8 @@ it is trained on, with the place missing as when serving.
 (b) `experts`: MMoE of 4 and 8 experts against a shared bottom of as many multiplications: AUC or R2 of every
     objective.
 (c) `gates`: in how many runs a task's gate ends polarised (more than 0.9 of its mean weight on one expert),
-    with each cure and without, and what the cure costs. The runs learn at `--gate-rate`, three times the
-    usual rate: at the usual one gates seldom polarise within a day.
+    with each cure and without, and what the cure costs. The runs learn at three times the usual rate:
+    at the usual one gates seldom polarise within a day.
 (d) `objectives`: rankers of one objective alone, and single objectives of the one that learns all, against
     the score that combines them: true engagement and satisfaction, and what a list would have brought.
 
@@ -35,34 +35,21 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from ranking_plans import ALONE, BASE, CURES, FEATURE, MATCHED, NONE, TASKS, plans
 
 import common
 from sharewise.ranking.artifact import load_ranker
 from sharewise.ranking.evidence import kept_of, places, world_of
 from sharewise.ranking.fit import fit_stream
 from sharewise.ranking.kept import Kept
-from sharewise.ranking.options import BiasOptions, BlendOptions, MeasureOptions, StreamOptions
 from sharewise.ranking.orders import against_truth
-from sharewise.ranking.plan import MODEL, RankPlan
+from sharewise.ranking.plan import RankPlan
 from sharewise.ranking.world import WorldOptions, write_world
-from sharewise.tasks import TaskSet
 from sharewise.tasks.tally import BinaryTally, NumberTally
 from sharewise.train import Run
 
 WORLD = WorldOptions()
 QUICK = replace(WORLD, users=2_000, videos=500, hours=6, requests_per_hour=500)
-TASKS = RankPlan().tasks
-BASE, FEATURE, NONE = "mmoe-8", "place-feature", "place-none"
-#: MMoE -> the shared bottom of its multiplications.
-MATCHED = {"mmoe-4": "bottom-4", BASE: "bottom-8"}
-CURES = {
-    "none": {},
-    "dropout by row": {"expert_dropout": 0.1},
-    "dropout by batch": {"expert_dropout": 0.1, "expert_dropout_by": "batch"},
-    "importance": {"importance": 0.01},
-    "gate rate": {"gate_rate": 0.1},
-}
-ALONE = ("click", "watch", "like", "rating")
 
 
 class Job(NamedTuple):
@@ -77,42 +64,6 @@ class Job(NamedTuple):
     def file(self) -> Path:
         size = "quick" if self.chosen.quick else "full"
         return Path(self.chosen.cache / f"{size}-{self.world}-{self.seed}-{self.name.replace(' ', '_')}.json")
-
-
-def plans(chosen: Namespace) -> dict[str, RankPlan]:
-    """Return all plans by name, with seed 0."""
-    hours = (QUICK if chosen.quick else WORLD).hours
-    usual = RankPlan(measure=MeasureOptions(keep=hours // 2), train=StreamOptions(device="cpu"))
-    found = {
-        BASE: usual,
-        "mmoe-4": replace(usual, model=replace(MODEL, experts=4)),
-        FEATURE: replace(usual, bias=BiasOptions(kind="feature")),
-        NONE: replace(usual, bias=BiasOptions(kind="none")),
-    }
-    for experts in (4, 8):
-        model = replace(
-            MODEL, sharing="shared_bottom", experts=experts, match="multiplications", match_to="mmoe"
-        )
-        found[f"bottom-{experts}"] = replace(usual, model=model)
-    faster = replace(usual.train, learning_rate=3 * usual.train.learning_rate)
-    for cure, options in CURES.items():
-        found[f"gates {cure}"] = replace(usual, model=replace(MODEL, **options), train=faster)
-    for name in ALONE:
-        found[f"only {name}"] = alone(usual, name)
-    return found
-
-
-def alone(usual: RankPlan, name: str) -> RankPlan:
-    """Return the plan of a ranker that learns and ranks by one objective."""
-    kind = "tower" if name == "click" else "none"
-    return replace(
-        usual,
-        tasks=TaskSet([task for task in TASKS if task.name == name]),
-        bias=BiasOptions(kind=kind),
-        blend=BlendOptions(weights={name: 1.0}),
-        measure=replace(usual.measure, gain={name: 1.0}),
-        model=replace(MODEL, sharing="shared_bottom", match="multiplications", match_to="mmoe"),
-    )
 
 
 def world_of_seed(chosen: Namespace, seed: int) -> Path:
@@ -137,7 +88,9 @@ def run(job: Job) -> dict[str, Any]:
 
 
 def _run(job: Job) -> dict[str, Any]:
-    plan, world = plans(job.chosen)[job.name], world_of_seed(job.chosen, job.world)
+    quick, world = job.chosen.quick, world_of_seed(job.chosen, job.world)
+    keep = (QUICK if quick else WORLD).hours // 2
+    plan = (plans(keep, 256) if quick else plans(keep))[job.name]
     plan = replace(plan, train=replace(plan.train, seed=1000 * job.world + job.seed))
     folder, began = job.file.with_suffix(".run"), time.perf_counter()
     shutil.rmtree(folder, ignore_errors=True)
@@ -149,6 +102,7 @@ def _run(job: Job) -> dict[str, Any]:
         "orders": against_truth(kept, world / "truth", plan)["orders"],
         "tasks": {task.name: _worth(kept, task.name, task.kind.name) for task in plan.tasks},
         "curves": {curve["device"]: curve["correlation"] for curve in curves},
+        "polarised": sum(bool(own["polarised"]) for own in gates),
         "largest": {task: max(own) for task, own in gates[-1]["weights"].items()} if gates else {},
         "multiplications": ranker.model.cost().multiplications,
         "seconds": time.perf_counter() - began,
@@ -226,7 +180,7 @@ def experts(runs: Runs) -> dict[str, Any]:
 
 
 def gates(runs: Runs) -> dict[str, Any]:
-    """Return of every cure how many runs end polarised, the largest weights, and the change of objectives."""
+    """Return by cure how many runs end polarised or were so at times, the largest weights, and its price."""
     plain = runs["gates none"]
     found = {}
     for cure in CURES:
@@ -234,6 +188,7 @@ def gates(runs: Runs) -> dict[str, Any]:
         largest = np.array([list(one["largest"].values()) for one in own])
         found[cure] = {
             "polarised": int((largest > RankPlan().measure.alarm).any(1).sum()),
+            "at_times": sum(one["polarised"] > 0 for one in own),
             "runs": len(own),
             "largest": common.spread(largest.max(1).tolist()),
             "minus_none": {task: against(own, plain, "tasks", task)["difference"] for task in TASKS.names},

@@ -205,8 +205,7 @@ def _fronts(evidence: Evidence) -> Iterator[tuple[str, Markup]]:
         if kind in found:
             points = list(zip(found[kind]["engagement"], found[kind]["satisfaction"], strict=True))
             axes = (f"engagement, NDCG@{found['k']}", f"satisfaction, NDCG@{found['k']}")
-            best = sorted(found["front"], key=lambda at: points[at])
-            yield title, plots.trade_off(f"front-{kind}", title, axes, points, best, named)
+            yield title, plots.trade_off(f"front-{kind}", title, axes, points, found["front"], named)
 
 
 def _front_rows(found: Mapping[str, Any] | None) -> list[tuple[str, int]]:

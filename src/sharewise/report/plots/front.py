@@ -1,4 +1,4 @@
-"""Two goals against each other: a dot a trial, the front as a line, and some trials by name."""
+"""Two goals against each other: a dot a trial, those of the front larger, and some trials by name."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from markupsafe import Markup
 
 from sharewise.report.plots.axes import Axes
-from sharewise.report.plots.svg import COLOURS, INK, element, label, path, picture, scale, shortened
+from sharewise.report.plots.svg import COLOURS, INK, element, label, picture, scale, shortened
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 380, 312, 56, 366, 30, 270
 #: Dots that are drawn; the others are left out evenly.
@@ -33,16 +33,14 @@ def trade_off(
         title: of the plot.
         titles: of the two axes.
         points: all trials.
-        best: numbers of those on the front, in the order of the line.
+        best: numbers of those on the front.
         named: numbers of those that have a name.
     """
     axes = Axes(scale([x for x, _ in points], LEFT, RIGHT), scale([y for _, y in points], BOTTOM, TOP))
     at = [(axes.x(x), axes.y(y)) for x, y in points]
     every = -(-len(at) // MOST) or 1
     dots = [element("circle", cx=x, cy=y, r=2, fill="#b9c2ca") for x, y in at[::every]]
-    line = [at[i] for i in best]
-    front = [path(line, stroke=COLOURS[1], stroke_width=1.6)] if len(line) > 1 else []
-    front += [element("circle", cx=x, cy=y, r=3.4, fill=COLOURS[1]) for x, y in line]
+    front = [element("circle", cx=x, cy=y, r=3.6, fill=COLOURS[1]) for x, y in (at[i] for i in best)]
     names = {name: at[i] for name, i in named.items()}
     words = "; ".join(f"{name} {points[i][0]:.3f}, {points[i][1]:.3f}" for name, i in named.items())
     return picture(
