@@ -42,6 +42,10 @@ class Lookup(ABC):
     def _keep(self, values: pl.Series, rows: Ids) -> None: ...
 
     @abstractmethod
+    def values(self) -> pl.Series:
+        """Return the values that have rows, in the order in which they were added."""
+
+    @abstractmethod
     def tensors(self) -> dict[str, Tensor]:
         """Return all that is known, by name."""
 
@@ -92,16 +96,16 @@ class NumberLookup(Lookup):
             return np.full(len(x), -1, dtype=np.int64)
         return np.where(known[at] == x, self.rows[self._order[at]], -1)
 
+    def values(self) -> pl.Series:
+        return _with_null(self._values, self.rows != self._null)
+
     def tensors(self) -> dict[str, Tensor]:
         null = torch.tensor([self._null])
         return {"value": torch.from_numpy(self._values), "row": torch.from_numpy(self.rows), "null": null}
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         rows, null = tensors["row"].numpy().copy(), int(tensors["null"])
-        values = pl.Series(tensors["value"].numpy().copy())
-        if null >= 0:
-            values = values.to_frame("v").select(pl.when(pl.Series(rows != null)).then("v"))["v"]
-        self.add(values, rows)
+        self.add(_with_null(tensors["value"].numpy().copy(), rows != null), rows)
 
 
 class TextLookup(Lookup):
@@ -124,6 +128,9 @@ class TextLookup(Lookup):
     def _keep(self, values: pl.Series, rows: Ids) -> None:
         added = pl.DataFrame({"value": values.cast(pl.String), "row": rows})
         self._known = pl.concat([self._known, added], rechunk=True)
+
+    def values(self) -> pl.Series:
+        return self._known["value"]
 
     def tensors(self) -> dict[str, Tensor]:
         values = self._known["value"]
@@ -149,6 +156,13 @@ KEPT: dict[str, tuple[Any, type[Lookup]]] = {
     "number": (pl.Int64, NumberLookup),
     "text": (pl.String, TextLookup),
 }
+
+
+def _with_null(values: Ids, known: NDArray[np.bool_]) -> pl.Series:
+    found = pl.Series("value", values)
+    if known.all():
+        return found
+    return found.to_frame().select(pl.when(pl.Series(known)).then("value").alias("value"))["value"]
 
 
 def _placed(table: Ids, x: Ids) -> Ids:

@@ -66,7 +66,7 @@ def settle(types: dict[str, pl.DataType], plan: RankPlan) -> LogSchema:
         ConfigError: if the plan names a column that is not there, or says two things of one.
         DataError: if a label's column is missing, or nothing is left to predict from.
     """
-    types, own = _renamed(types, plan.log.columns)
+    types, own = renamed(types, plan.log.columns)
     known = list(types)
     labels = [column for task in plan.tasks for column in label_columns(task, known)]
     others = tuple(dict.fromkeys([*labels, *_needed(plan, known)]))
@@ -86,9 +86,18 @@ def settle(types: dict[str, pl.DataType], plan: RankPlan) -> LogSchema:
     return schema
 
 
-def _renamed(
+def renamed(
     types: dict[str, pl.DataType], columns: dict[str, str]
 ) -> tuple[dict[str, pl.DataType], dict[str, str]]:
+    """Return the types by the log's names, and the file's name of each column that has another one there.
+
+    Args:
+        types: by the file's names.
+        columns: names of one's own, by the log's.
+
+    Raises:
+        ConfigError: if one of them is not there, or two columns would have one name.
+    """
     for role, name in columns.items():
         if name not in types:
             raise ConfigError(

@@ -1,0 +1,57 @@
+"""What the log last said of items, queries and users: the features that candidates are ranked by."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+
+import polars as pl
+import torch
+from torch import Tensor
+
+from sharewise.ranking.candidates.requests import Ids
+
+ROW = "row"
+
+
+class Remembered:
+    """The last values of columns, by row.
+
+    Args:
+        columns: their names.
+    """
+
+    def __init__(self, columns: tuple[str, ...]) -> None:
+        self.columns = columns
+        self._frame = pl.DataFrame(schema={ROW: pl.Int64})
+
+    def learn(self, rows: Ids, frame: pl.DataFrame) -> None:
+        """Take in a stretch's values, ``[rows]``, in the order of time; row -1 is nobody's."""
+        if not self.columns:
+            return
+        own = frame.select(pl.Series(ROW, rows), *self.columns).filter(pl.col(ROW) >= 0)
+        parts = [self._frame, own] if len(self._frame) else [own]
+        joined = pl.concat(parts, how="vertical_relaxed")
+        self._frame = joined.unique(ROW, keep="last", maintain_order=True)
+
+    def of(self, rows: Ids) -> pl.DataFrame:
+        """Return the columns of rows, null where nothing was ever said."""
+        if not self.columns:
+            return pl.DataFrame()
+        asked = pl.DataFrame({ROW: pl.Series(rows, dtype=pl.Int64)})
+        known = (
+            self._frame
+            if len(self._frame)
+            else pl.DataFrame(schema={ROW: pl.Int64, **dict.fromkeys(self.columns, pl.Null)})
+        )
+        return asked.join(known, on=ROW, how="left", maintain_order="left").drop(ROW)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return all that is known, by name: a table in Arrow's format, as bytes."""
+        content = io.BytesIO()
+        self._frame.rechunk().write_ipc(content)
+        return {"table": torch.frombuffer(bytearray(content.getvalue()), dtype=torch.uint8)}
+
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Inverse of `tensors`."""
+        self._frame = pl.read_ipc(io.BytesIO(tensors["table"].numpy().tobytes()))
