@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from sharewise.cli import meta_evaluating, meta_training, rank_evaluating, training
+from sharewise.cli import meta_evaluating, meta_training, rank_candidates, rank_evaluating, training
 from sharewise.cli.comparing import add_report, show_comparison
 from sharewise.cli.folders import CONFIG, METRICS, check_sealed
 from sharewise.cli.training import show_training
@@ -32,6 +32,8 @@ def run_report(folder: Path) -> None:
         show_training(console, evidence, folder)
     elif evidence["kind"] == rank_evaluating.KIND:
         rank_evaluating.run_rank_evaluate(folder)
+    elif evidence["kind"] == rank_candidates.KIND:
+        rank_candidates.show_recall(console, evidence["recall"])
     elif evidence["kind"] == meta_training.KIND:
         meta_training.show_meta_training(console, evidence, folder)
     elif evidence["kind"] == meta_evaluating.KIND:

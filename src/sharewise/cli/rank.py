@@ -100,3 +100,35 @@ def report(
 
     options = TuneOptions(draws=draws, engagement=engagement, satisfaction=satisfaction)
     run_rank_report(run, out, options, truth)
+
+
+@app.command()
+def candidates(
+    config: Annotated[
+        Path, typer.Argument(help="The candidates' configuration, a TOML file.", show_default=False)
+    ],
+    out: Out,
+) -> None:
+    """Learn candidates from a log in the order of time, and measure their recall. Given again, it goes on."""
+    from sharewise.cli.rank_candidates import run_rank_candidates
+
+    run_rank_candidates(config, out)
+
+
+@app.command()
+def recommend(
+    ranker: Annotated[Path, typer.Argument(help="The folder of a ranker's training.", show_default=False)],
+    candidates: Annotated[Path, typer.Argument(help="The folder of candidates.", show_default=False)],
+    requests: Annotated[
+        str,
+        typer.Argument(
+            help="CSV or Parquet: user, query and what else is known of a request.", show_default=False
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="The file to write: .csv or .parquet.", show_default=False)],
+    count: Annotated[int, typer.Option(min=1, help="Items of a list.")] = 10,
+) -> None:
+    """Recommend: candidates for every request, ranked, with what is predicted of them."""
+    from sharewise.cli.rank_recommending import run_rank_recommend
+
+    run_rank_recommend(ranker, candidates, requests, out, count)

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sharewise.ranking.candidates.requests import Ids, among
+from sharewise.ranking.candidates.requests import Ids
 from sharewise.tasks.tally import MeanTally
 
 #: The list of all sources together.
@@ -47,8 +47,9 @@ class Recall:
         self.requests += len(wanted)
         weights = np.ones(len(wanted))
         for name, lengths in self.names.items():
+            place = _places(relevant, lists[name][:, : max(lengths)])
             for length in lengths:
-                hits = among(relevant, lists[name][:, :length]).sum(1)
+                hits = (place < length).sum(1)
                 self._tallies[f"{name}@{length}"].add(hits / wanted, weights)
         self._tallies[NEW].add(new / wanted, weights)
 
@@ -76,6 +77,16 @@ class Recall:
         for name, tally in self._tallies.items():
             start = f"{name}/"
             tally.load({n[len(start) :]: v.numpy() for n, v in tensors.items() if n.startswith(start)})
+
+
+def _places(relevant: Ids, items: Ids) -> NDArray[np.float64]:
+    """Return where in its row's list each item is, from 0, infinite where it is not; as `relevant`."""
+    found = np.full(relevant.shape, np.inf)
+    for column, own in enumerate(relevant.T):
+        hit = (items == own[:, None]) & (own >= 0)[:, None]
+        rows = np.flatnonzero(hit.any(1))
+        found[rows, column] = hit[rows].argmax(1)
+    return found
 
 
 def _finite(value: float) -> float | None:

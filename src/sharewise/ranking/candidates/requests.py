@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 Ids = NDArray[np.int64]
 Array = NDArray[np.float64]
+#: Sets of so few items are compared one by one, larger ones by sorting.
+FEW = 16
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,11 @@ def without(found: Found, excluded: Ids, count: int) -> Found:
 
 def among(items: Ids, sets: Ids) -> NDArray[np.bool_]:
     """Return which of a row's items are in the same row of `sets`; both ``[rows, items]``, -1 for none."""
+    if sets.shape[1] <= FEW:
+        hit = np.zeros(items.shape, dtype=np.bool_)
+        for column in sets.T:
+            hit |= items == column[:, None]
+        return hit & (items >= 0)
     width = max(items.max(initial=0), sets.max(initial=0)) + 1
     rows = np.arange(len(items))[:, None] * width
     known = (rows + sets)[sets >= 0]
