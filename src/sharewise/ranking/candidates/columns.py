@@ -9,7 +9,7 @@ import polars as pl
 
 from sharewise.data.growing import value_type
 from sharewise.data.labels import label_columns
-from sharewise.errors import ConfigError, nearest
+from sharewise.errors import ConfigError, DataError, nearest
 from sharewise.ranking.candidates.plan import CandidatePlan
 from sharewise.ranking.schema import LogSchema, renamed
 from sharewise.tasks import Task
@@ -57,8 +57,8 @@ def settle_columns(types: dict[str, pl.DataType], plan: CandidatePlan) -> LogCol
     """Return the columns of a log from the types of its first partition, by the file's names.
 
     Raises:
-        ConfigError: if a column is missing that the plan names or that every log has.
-        DataError: if what is relevant cannot be read.
+        ConfigError: if a column is missing that the plan names or that every log has, or what is relevant
+            cannot be read.
     """
     types, own = renamed(types, plan.log.columns)
     known, chosen = list(types), plan.candidates
@@ -75,7 +75,10 @@ def settle_columns(types: dict[str, pl.DataType], plan: CandidatePlan) -> LogCol
     if chosen.remember_query and "query" not in known:
         raise ConfigError("The log has no queries to remember columns of.", "Leave remember_query out.")
     there = [name for name in MAY if name in known]
-    relevant = label_columns(wanted_task(plan), known)
+    try:
+        relevant = label_columns(wanted_task(plan), known)
+    except DataError as error:  # what cannot be read is the plan's mistake, not the partition's
+        raise ConfigError(error.problem, error.remedy) from error
     needed = dict.fromkeys([*MUST, *there, *relevant, *plan.topics.columns, *remembered])
     kinds = {name: _ids(name, types[name]) for name in ("user", "item")}
     return LogColumns(tuple(needed), own, **kinds)
