@@ -16,7 +16,7 @@ GROUPS = 4
 PLAN = CandidatePlan(
     candidates=ListOptions(count=12, recall_at=(5, 10), recall_rows=0, history=20, recent=6),
     topics=TopicOptions(columns=("kind",)),
-    two_tower=TowerOptions(size=8, hidden=(16,), batch_size=64, passes=4, learning_rate=0.01),
+    two_tower=TowerOptions(size=8, hidden=(16,), batch_size=32, passes=10, learning_rate=0.01),
 )
 
 
