@@ -22,7 +22,7 @@ from sharewise.ranking.candidates.catalogue import Catalogue
 from sharewise.ranking.candidates.generator import Generator
 from sharewise.ranking.candidates.options import CoWatchOptions
 from sharewise.ranking.candidates.ranked import heaviest, top_of_rows
-from sharewise.ranking.candidates.requests import Found, Requests, Watches, aged
+from sharewise.ranking.candidates.requests import Array, Found, Ids, Requests, Watches, aged
 
 #: Pairs of less weight are forgotten.
 LEAST = 1e-4
@@ -54,9 +54,17 @@ class CoWatched(Generator):
         self._similar = None
 
     def propose(self, requests: Requests, count: int) -> Found:
-        if self._similar is None:
-            self._similar = self._similarities()
-        return top_of_rows((self._seeds(requests) @ self._similar).tocsr(), count)
+        return top_of_rows(self._scores(requests), count)
+
+    def score(self, requests: Requests, items: Ids) -> Array:
+        """Return the similarity of items, ``[requests, items]``, with what is asked with; 0 for item -1."""
+        scores, total = self._scores(requests), self.pairs.shape[0]
+        known = (items >= 0) & (items < total)
+        rows = np.broadcast_to(np.arange(len(items))[:, None], items.shape)[known]
+        found = np.zeros(items.shape)
+        if len(rows):
+            found[known] = np.asarray(scores[rows, items[known]]).ravel()
+        return found
 
     def tensors(self) -> dict[str, Tensor]:
         return {
@@ -70,6 +78,11 @@ class CoWatched(Generator):
         own = tuple(tensors[name].numpy().copy() for name in ("weight", "item", "start"))
         self.pairs = sparse.csr_matrix(own, shape=(len(own[2]) - 1,) * 2)
         self._now, self._similar = float(tensors["now"]), None
+
+    def _scores(self, requests: Requests) -> sparse.csr_matrix:
+        if self._similar is None:
+            self._similar = self._similarities()
+        return (self._seeds(requests) @ self._similar).tocsr()
 
     def _pairs(self, watches: Watches, now: float, total: int) -> sparse.csr_matrix:
         past = watches.asked.past[:, : self._options.window]

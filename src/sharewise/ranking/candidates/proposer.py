@@ -39,6 +39,7 @@ class Proposer:
         catalogue: the items.
         users: rows of those who watched anything.
         history: what they watched.
+        generators: the sources, by name.
         stretches: learnt from so far.
     """
 
@@ -50,7 +51,7 @@ class Proposer:
         self.stretches = 0
         names = {key: getattr(own, f"remember_{key}") for key in KEYS}
         self._remembered = {key: Remembered(names[key]) for key in KEYS}
-        self._generators = make_generators(self.catalogue, plan)
+        self.generators = make_generators(self.catalogue, plan)
 
     @property
     def width(self) -> int:
@@ -68,7 +69,7 @@ class Proposer:
         now = float(stretch.time.max(initial=0.0))
         asked = Requests(users, self._queries(wanted), past)
         watches = Watches(asked, items, stretch.time[stretch.wanted], now)
-        for generator in self._generators.values():
+        for generator in self.generators.values():
             generator.learn(watches)
         self.history.learn(users, items, len(self.users))
         self._remember(frame)
@@ -90,7 +91,7 @@ class Proposer:
         excluded = np.concatenate([requests.query[:, None], past], 1)
         asked = Requests(requests.user, requests.query, requests.past[:, : own.recent])
         most = count + int((excluded >= 0).sum(1).max(initial=0))
-        found = {name: own.propose(asked, most) for name, own in self._generators.items()}
+        found = {name: own.propose(asked, most) for name, own in self.generators.items()}
         return {name: without(one, excluded, count).items for name, one in found.items()}
 
     def propose(self, requests: Requests, count: int | None = None) -> Merged:
@@ -128,7 +129,7 @@ class Proposer:
             "users": self.users,
             "history": self.history,
             **{f"remembered_{key}": one for key, one in self._remembered.items()},
-            **{f"source_{name}": one for name, one in self._generators.items()},
+            **{f"source_{name}": one for name, one in self.generators.items()},
         }
 
     def _queries(self, frame: pl.DataFrame) -> Ids:
