@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 
 from sharewise.errors import DataError
+from sharewise.ranking.candidates.annotate import SIMILARITY, similar_to
 from sharewise.ranking.candidates.proposer import KEYS
 from sharewise.ranking.candidates.retriever import Candidates, Retriever
 from sharewise.ranking.ranker import Ranker
@@ -88,9 +89,12 @@ def _features(ranker: Ranker, retriever: Retriever, asked: pl.DataFrame, found: 
     for key in KEYS:
         for column in proposer.remembered(key, rows[key]).iter_columns():
             parts.setdefault(column.name, column)
+    needed = ranker.encoding.schema.features
+    if SIMILARITY in needed and SIMILARITY not in parts:
+        requests = retriever.requests(asked["user"], queries)
+        parts[SIMILARITY] = pl.Series(similar_to(proposer, requests, request, found.rows))
     lowest = np.log2(found.bits & -found.bits).astype(np.int64) if len(found) else found.bits
     parts.setdefault("source", pl.Series(found.sources, dtype=pl.String).gather(lowest))
-    needed = ranker.encoding.schema.features
     if "query" in needed:
         parts.setdefault("query", pl.Series([None] * len(found), dtype=pl.Int64))
     for name in needed:

@@ -76,10 +76,10 @@ def test_proposals_are_those_of_the_formula() -> None:
         order = [i for i in np.argsort(-scores, kind="stable") if scores[i] > 0]
         assert found.items[row][found.items[row] >= 0].tolist() == order
         np.testing.assert_allclose(found.scores[row][: len(order)], scores[order], rtol=1e-9)
-    asked = np.array([[0, -1, 7], [3, ITEMS + 1, 2], [1, 1, 1]])
-    scored = np.where(asked == -1, 0, np.take_along_axis(expected, asked.clip(0, ITEMS - 1), 1))
-    scored[asked >= ITEMS] = 0
-    np.testing.assert_allclose(source.score(requests, asked), scored, rtol=1e-9)
+    row, asked = np.array([0, 0, 1, 2, 2, 2]), np.array([0, 7, -1, 3, ITEMS + 1, 2])
+    there = (asked >= 0) & (asked < ITEMS)
+    scored = np.where(there, expected[row, np.where(there, asked, 0)], 0.0)
+    np.testing.assert_allclose(source.score(requests, row, asked), scored, rtol=1e-9)
 
 
 def test_only_the_heaviest_pairs_of_an_item_are_kept() -> None:

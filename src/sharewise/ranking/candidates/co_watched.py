@@ -56,14 +56,19 @@ class CoWatched(Generator):
     def propose(self, requests: Requests, count: int) -> Found:
         return top_of_rows(self._scores(requests), count)
 
-    def score(self, requests: Requests, items: Ids) -> Array:
-        """Return the similarity of items, ``[requests, items]``, with what is asked with; 0 for item -1."""
+    def score(self, requests: Requests, row: Ids, items: Ids) -> Array:
+        """Return the similarity of items with what requests ask with; 0 for items that are unknown.
+
+        Args:
+            requests: who asks.
+            row: ``[rows]``, the number of the request that each item is for.
+            items: ``[rows]``.
+        """
         scores, total = self._scores(requests), self.pairs.shape[0]
         known = (items >= 0) & (items < total)
-        rows = np.broadcast_to(np.arange(len(items))[:, None], items.shape)[known]
-        found = np.zeros(items.shape)
-        if len(rows):
-            found[known] = np.asarray(scores[rows, items[known]]).ravel()
+        found = np.zeros(len(items))
+        if known.any():
+            found[known] = np.asarray(scores[row[known], items[known]]).ravel()
         return found
 
     def tensors(self) -> dict[str, Tensor]:

@@ -39,18 +39,29 @@ class History:
         Returns:
             ``[watches asked for, width]``, the last first, padded with -1.
         """
-        order = np.argsort(users, kind="stable")
-        place = np.empty_like(order)
-        place[order] = np.arange(len(order))
-        rank = _ranks(users[order])
         asked = np.arange(len(users)) if at is None else at
-        own, rank = place[asked], rank[place[asked]]
+        return self.until(users, np.arange(len(users)), items, users[asked], asked, width)
+
+    def until(self, users: Ids, when: Ids, items: Ids, who: Ids, until: Ids, width: int) -> Ids:
+        """Return what some users had watched before some moments of a stretch.
+
+        Args:
+            users, when, items: the stretch's watches, ``[watches]``; `when` numbers moments, increasing.
+            who, until: who is asked about, and the moment before which, ``[asked]``.
+            width: watches at most.
+
+        Returns:
+            ``[asked, width]``, the last first, padded with -1.
+        """
+        moments = max(int(when.max(initial=0)), int(until.max(initial=0))) + 1
+        order = np.argsort(users, kind="stable")
+        keys = users[order] * moments + when[order]
+        own = np.searchsorted(keys, who * moments + until)
+        rank = own - np.searchsorted(keys, who * moments)
         steps = np.arange(width)
-        inside = own[:, None] - 1 - steps
-        found = items[order][np.maximum(inside, 0)]
-        earlier = self._back(users[asked], -rank, width)
-        known = np.where(steps < rank[:, None], found, earlier)
-        return np.where(users[asked][:, None] >= 0, known, -1)
+        inside = np.append(items[order], -1)[np.maximum(own[:, None] - 1 - steps, -1)]
+        known = np.where(steps < rank[:, None], inside, self._back(who, -rank, width))
+        return np.where(who[:, None] >= 0, known, -1)
 
     def learn(self, users: Ids, items: Ids, total: int) -> None:
         """Take in watches in the order of time; there are `total` users now."""
