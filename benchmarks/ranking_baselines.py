@@ -7,66 +7,26 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from sharewise.ranking.candidates import CandidatePlan
-from sharewise.ranking.candidates.co_watched import CoWatched
-from sharewise.ranking.candidates.columns import settle_columns
-from sharewise.ranking.candidates.proposer import Proposer
-from sharewise.ranking.candidates.requests import Requests
-from sharewise.ranking.candidates.stretch import Stretch, make_stretch
+from sharewise.ranking.candidates.annotate import SIMILARITY
 from sharewise.ranking.partitions import list_partitions
 from sharewise.ranking.ratings import MIDDLE
 from sharewise.tasks.grouped import grouped_auc, grouped_ndcg
 from sharewise.tasks.tally import auc_of
 
 
-def baselines(log: Path, plan: CandidatePlan) -> dict[str, dict[str, float]]:
+def baselines(log: Path) -> dict[str, dict[str, float]]:
     """Return the measures of methods that are not trained, over all partitions but the first.
 
     `popularity` orders by how often a film was rated before, and says of its stars the mean so far, plus what
     the user gives above the middle; `item_item` orders by similarity to what the user watched last.
+
+    Args:
+        log: of ratings, annotated.
     """
-    proposer, frames, similar = None, [], []
-    for partition in list_partitions(log):
-        frame = pl.read_parquet(partition.path)
-        if proposer is None:
-            columns = settle_columns(dict(frame.schema), plan)
-            proposer = Proposer(plan, columns)
-        stretch = make_stretch(frame, proposer.columns, plan)
-        if proposer.stretches:
-            frames.append(stretch.frame)
-            similar.append(similarities(proposer, stretch))
-        proposer.learn(stretch)
-    whole = pl.concat(frames)
+    whole = pl.concat([pl.read_parquet(partition.path) for partition in list_partitions(log)[1:]])
     stars = whole["item_rating"] + whole["user_rating"] - MIDDLE
     popularity = {**of_lists(whole, whole["item_watches"].to_numpy()), **of_watched(whole, stars.to_numpy())}
-    return {"popularity": popularity, "item_item": of_lists(whole, np.concatenate(similar))}
-
-
-def similarities(proposer: Proposer, stretch: Stretch) -> np.ndarray:
-    """Return the similarity of every row's item to what its user watched last, ``[rows]``."""
-    frame = stretch.frame
-    asked = frame.filter(pl.Series(stretch.wanted))  # one row a list, in the order of time
-    items, users = proposer.catalogue.ids.find(asked["item"]), proposer.users.find(asked["user"])
-    names = asked["user"].rank("dense").cast(pl.Int64).to_numpy()
-    live = np.where(users < 0, len(proposer.users) + names, users)
-    past = proposer.history.before(live, items, plan_recent(proposer))
-    queries = proposer.catalogue.ids.find(asked["query"])
-    places = asked.select("request").with_row_index("place")
-    row = frame.select("request").join(places, on="request", how="left", maintain_order="left")["place"]
-    own = Requests(users, queries, past)[row.to_numpy().astype(np.int64)]
-    return source_of(proposer).score(own, proposer.catalogue.ids.find(frame["item"])[:, None])[:, 0]
-
-
-def plan_recent(proposer: Proposer) -> int:
-    """Return the watches that stand for a user's taste."""
-    return proposer.plan.candidates.recent
-
-
-def source_of(proposer: Proposer) -> CoWatched:
-    """Return the source of similarities."""
-    found = proposer.generators["co_watched"]
-    assert isinstance(found, CoWatched)
-    return found
+    return {"popularity": popularity, "item_item": of_lists(whole, whole[SIMILARITY].to_numpy())}
 
 
 def of_lists(frame: pl.DataFrame, scores: np.ndarray) -> dict[str, float]:

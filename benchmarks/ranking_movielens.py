@@ -4,7 +4,7 @@ Claim: candidates find, and a multi-objective ranker orders, what people watch n
 item-item similarity and rankers of one objective each; every figure is of a day that nothing had been learnt
 from.
 
-Ratings become lists by `sharewise.ranking.ratings`: the film that was rated next among 19 others that the
+Ratings become lists by `sharewise.ranking.ratings`: the film that was rated next among 9 others that the
 user had not rated by then. Three objectives: `next` (engagement: it was watched next), `like` and `rating`
 (satisfaction: four stars or more, and the stars, of what was watched). Seeds draw the others, the order of
 ratings of the same second, first weights and the order of training.
@@ -36,6 +36,7 @@ from sharewise.ranking.candidates import (
     TowerOptions,
     fit_candidates,
 )
+from sharewise.ranking.candidates.annotate import annotate_log
 from sharewise.ranking.fit import fit_stream
 from sharewise.ranking.options import BiasOptions, BlendOptions, LogOptions, MeasureOptions, StreamOptions
 from sharewise.ranking.plan import MODEL, RankPlan
@@ -49,15 +50,17 @@ TASKS = (
 )
 USER, ITEM = ("age", "gender", "occupation", "zip_region"), ("release_year", "genres")
 DAY = 24.0
+#: Films of a list beside the one that was watched.
+OTHERS = 9
 
 
 def candidate_plan(seed: int) -> CandidatePlan:
     """Return the sources of candidates: films are rated once, so none is proposed again."""
     return CandidatePlan(
         candidates=ListOptions(
-            count=300, repeat=False, history=800, recent=20, recall_at=(10, 100), recall_rows=0, seed=seed
+            count=300, repeat=False, history=800, recent=20, recall_at=(10, 100), recall_rows=100, seed=seed
         ),
-        co_watched=CoWatchOptions(window=10, half_life=90 * DAY, shrink=5.0, neighbours=1000, beside=3.0),
+        co_watched=CoWatchOptions(window=10, half_life=90 * DAY, shrink=5.0, neighbours=400, beside=3.0),
         topics=TopicOptions(columns=("genres",), separator=" "),
         two_tower=TowerOptions(passes=4, batch_size=256),
         popular=PopularOptions(half_life=14 * DAY),
@@ -97,8 +100,9 @@ def one_seed(ratings: pl.DataFrame, seed: int, parts: Sequence[str]) -> dict[str
     """Return all figures of one seed."""
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
-        log = Path(folder)
-        write_ratings_log(ratings, log, RatingsOptions(seed=seed, user=USER, item=ITEM))
+        log, plain = Path(folder) / "log", Path(folder) / "plain"
+        write_ratings_log(ratings, plain, RatingsOptions(others=OTHERS, seed=seed, user=USER, item=ITEM))
+        annotate_log(plain, candidate_plan(seed), log)
         if "candidates" in parts:
             found["candidates"] = fit_candidates(log, candidate_plan(seed)).recall
             common.say(f"seed {seed}: recall@100 {found['candidates']['merged']['@100']:.3f}")
@@ -112,7 +116,7 @@ def one_seed(ratings: pl.DataFrame, seed: int, parts: Sequence[str]) -> dict[str
                     for name, value in measured(log, [task], "shared_bottom", seed).items()
                 },
             }
-            found["ranker"] = {**baselines(log, candidate_plan(seed)), **rankers}
+            found["ranker"] = {**baselines(log), **rankers}
             common.say(f"seed {seed}: NDCG@10 {found['ranker']['mmoe']['ndcg@10']:.3f}")
     return found
 
