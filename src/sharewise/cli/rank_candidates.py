@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from sharewise import files
 from sharewise.cli.folders import CONFIG, METRICS, check_folder
 from sharewise.config import to_toml
 from sharewise.config.candidates import load_candidates_config
-from sharewise.errors import DataError, SharewiseError
+from sharewise.errors import ConfigError, DataError, SharewiseError
 from sharewise.files import MANIFEST
 from sharewise.ranking.candidates.artifact import ASIDE, CANDIDATES, KIND, LEARNT
 from sharewise.ranking.candidates.fit import CandidatesResult, fit_candidates
@@ -29,6 +30,8 @@ OWN = frozenset({CONFIG, METRICS, MANIFEST, CANDIDATES, LEARNT, LOG, TIMING, ASI
 
 def run_rank_candidates(config: Path, out: Path) -> None:
     """Learn the candidates that a configuration describes, and leave a run in `out`."""
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        raise ConfigError("Candidates are learnt by one process.", "Start the command without torchrun.")
     chosen = load_candidates_config(config)
     check_folder(out, chosen, own=OWN, load=load_candidates_config)
     fresh = not (out / CONFIG).is_file()

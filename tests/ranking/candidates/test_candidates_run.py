@@ -248,6 +248,7 @@ def test_what_cannot_be_read_is_set_aside(log: Path, tmp_path: Path) -> None:
         "hour-05.parquet": (good.with_columns(pl.lit("now").alias("time")), "holds String"),
         "hour-06.parquet": (good.with_columns(clicked=pl.lit(7)), "other numbers than 0 and 1"),
         "hour-07.parquet": (good.with_columns(pl.lit(None, pl.Int64).alias("item")), "lacks values"),
+        "hour-11.parquet": (good.with_columns(pl.lit(None, pl.Int64).alias("request")), "lacks values"),
         "hour-08.parquet": (good, "was read as 'hour-00.parquet'"),
     }
     for name, (frame, _) in bad.items():
@@ -267,6 +268,17 @@ def test_what_cannot_be_read_is_set_aside(log: Path, tmp_path: Path) -> None:
     for name in ("hour-00.parquet", "hour-10.parquet"):
         shutil.copy(tmp_path / name, both)
     assert result.recall == fit_candidates(both, PLAN).recall
+
+
+def test_partitions_without_rows_or_without_clicks(log: Path, tmp_path: Path) -> None:
+    empty, still = log_partition(0).clear(), log_partition(1).with_columns(clicked=False)
+    for place, frame in enumerate([empty, still, log_partition(2), empty, still, log_partition(3)]):
+        frame.with_columns(pl.col("request") + 100_000 * place).write_parquet(tmp_path / f"{place}.parquet")
+    result = fit_candidates(tmp_path, PLAN, folder=tmp_path / "run")
+    assert [record["rows"] for record in result.history] == [0, 300, 300, 300, 300]  # one is read once
+    assert result.history[1]["recall"]["requests"] == 0
+    assert result.history[4]["recall"]["merged"]["@12"] > 0
+    assert len(load_candidates(tmp_path / "run").propose([1], [2])) == 12
 
 
 @pytest.mark.parametrize(

@@ -207,6 +207,14 @@ def test_mistakes_are_one_paragraph(old: str, new: str, words: str, command: Com
     assert not (tmp_path / "found/config.toml").exists()
 
 
+def test_one_process_alone_learns(command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    code, _, err = command("candidates", "candidates.toml", "--out", "found")
+    assert code == 2
+    assert "without torchrun" in err
+    assert not (tmp_path / "found").exists()
+
+
 def test_a_log_whose_partitions_are_all_bad(command: Command, tmp_path: Path) -> None:
     for path in (tmp_path / "log").iterdir():
         path.write_bytes(b"no table")

@@ -21,7 +21,7 @@ from sharewise.ranking.candidates.columns import settle_columns
 from sharewise.ranking.candidates.plan import CandidatePlan
 from sharewise.ranking.candidates.proposer import Proposer
 from sharewise.ranking.candidates.requests import Array, Ids, Requests
-from sharewise.ranking.candidates.stretch import Stretch, make_stretch
+from sharewise.ranking.candidates.stretch import Stretch, make_stretch, requests_of
 from sharewise.ranking.partitions import list_partitions
 
 #: The column that is added; `recommend` gives it to rankers that read it.
@@ -69,7 +69,8 @@ def annotate_log(source: str | os.PathLike[str], plan: CandidatePlan, out: str |
 def similarity(proposer: Proposer, stretch: Stretch) -> Array:
     """Return how similar every row's item is to the query and to what its user watched last, ``[rows]``."""
     frame, own = stretch.frame, proposer
-    row, first = _requests(frame)
+    row = requests_of(frame)
+    first = np.unique(row, return_index=True)[1]
     users, items = own.users.find(frame["user"]), own.catalogue.ids.find(frame["item"])
     names = frame["user"].rank("dense").cast(pl.Int64).fill_null(0).to_numpy()
     live = np.where((users < 0) & (names > 0), len(own.users) + names, users)
@@ -89,16 +90,6 @@ def similar_to(proposer: Proposer, requests: Requests, row: Ids, items: Ids) -> 
             f"The candidates have no source '{SIMILARITY}' to tell similarity.", "Add it to their sources."
         )
     return source.score(requests, row, items)
-
-
-def _requests(frame: pl.DataFrame) -> tuple[Ids, Ids]:
-    """Return the number of each row's request, and the first row of each request."""
-    if "request" not in frame.columns:
-        return np.arange(len(frame)), np.arange(len(frame))
-    _, first, row = np.unique(
-        frame["request"].rank("dense").to_numpy(), return_index=True, return_inverse=True
-    )
-    return row, first
 
 
 def _parquet(frame: pl.DataFrame) -> bytes:

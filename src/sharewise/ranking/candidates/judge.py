@@ -9,7 +9,7 @@ import torch
 from sharewise.ranking.candidates.proposer import BLOCK, Proposer
 from sharewise.ranking.candidates.recall import MERGED, Recall
 from sharewise.ranking.candidates.requests import Ids, Requests
-from sharewise.ranking.candidates.stretch import Stretch
+from sharewise.ranking.candidates.stretch import Stretch, requests_of
 from sharewise.streams import stream
 
 #: Stands for wanted items that had not come before.
@@ -40,7 +40,7 @@ def wanted_of(proposer: Proposer, stretch: Stretch) -> tuple[Requests, Ids]:
     Items that had not come before are -2. Of many requests some are drawn.
     """
     frame = stretch.frame.filter(pl.Series(stretch.wanted, dtype=pl.Boolean))
-    group = _groups(frame)
+    group = requests_of(frame)
     total = int(group.max(initial=-1)) + 1
     drawn = _drawn(proposer, total)
     first = np.unique(group, return_index=True)[1][drawn]
@@ -55,16 +55,6 @@ def wanted_of(proposer: Proposer, stretch: Stretch) -> tuple[Requests, Ids]:
     total_items = len(proposer.catalogue)
     found = _wanted(group, _with_new(items, frame["item"], total_items), total)[drawn]
     return requests, np.where(found < total_items, found, UNKNOWN)
-
-
-def _groups(frame: pl.DataFrame) -> Ids:
-    """Return the number of each row's request, in the order of their first rows."""
-    if "request" not in frame.columns:
-        return np.arange(len(frame))
-    keys = frame.select("request", "user")
-    first = keys.unique(maintain_order=True).with_row_index("group")
-    found = keys.join(first, on=["request", "user"], how="left", nulls_equal=True, maintain_order="left")
-    return found["group"].to_numpy().astype(np.int64)
 
 
 def _drawn(proposer: Proposer, total: int) -> Ids:

@@ -84,8 +84,8 @@ def _places(relevant: Ids, items: Ids) -> NDArray[np.float64]:
     found = np.full(relevant.shape, np.inf)
     for column, own in enumerate(relevant.T):
         hit = (items == own[:, None]) & (own >= 0)[:, None]
-        rows = np.flatnonzero(hit.any(1))
-        found[rows, column] = hit[rows].argmax(1)
+        rows, place = np.nonzero(hit)
+        found[rows, column] = place
     return found
 
 

@@ -60,8 +60,8 @@ def make_stretch(frame: pl.DataFrame, columns: LogColumns, plan: CandidatePlan) 
         _check_ids(frame[name], columns.user if name == "user" else columns.item)
     if not frame.schema["time"].is_temporal() or frame.schema["time"] in (pl.Time, pl.Duration):
         raise DataError(f"Its column 'time' holds {frame.schema['time']}.", "Write dates with their time.")
-    for name in ("time", "item"):
-        if frame[name].null_count():
+    for name in ("time", "item", "request"):
+        if name in frame.columns and frame[name].null_count():
             raise DataError(f"Its column '{name}' lacks values.", "Leave such rows out.")
     frame = frame.sort("time", maintain_order=True)
     half = len(frame) // 2
@@ -70,6 +70,16 @@ def make_stretch(frame: pl.DataFrame, columns: LogColumns, plan: CandidatePlan) 
     wanted = encode_label(task, evaluate_labels(frame, (task,), frame.columns, part)[0])
     time = frame["time"].dt.timestamp("us").to_numpy() / HOUR
     return Stretch(frame, time, wanted > 0)
+
+
+def requests_of(frame: pl.DataFrame) -> NDArray[np.int64]:
+    """Return the number of each row's request, in the order of their first rows; without requests its own."""
+    if "request" not in frame.columns:
+        return np.arange(len(frame))
+    keys = frame.select("request", "user")
+    first = keys.unique(maintain_order=True).with_row_index("group")
+    found = keys.join(first, on=["request", "user"], how="left", nulls_equal=True, maintain_order="left")
+    return found["group"].to_numpy().astype(np.int64)
 
 
 def _check_ids(values: pl.Series, kept: str) -> None:
