@@ -30,11 +30,14 @@ class Moments:
     @staticmethod
     def of(values: NDArray[np.floating]) -> Moments:
         """Return those of ``[rows, columns]``, missing values NaN."""
-        seen = ~np.isnan(values)
-        count = seen.sum(0).astype(np.float64)
-        mean = np.where(seen, values, 0).sum(0, dtype=np.float64) / np.maximum(count, 1)
-        away = np.where(seen, values - mean, 0)
-        return Moments(count, mean, np.einsum("rc,rc->c", away, away))
+        found = Moments.empty(values.shape[1])
+        for place, column in enumerate(np.ascontiguousarray(values.T)):
+            known = column[~np.isnan(column)].astype(np.float64)
+            found.count[place] = len(known)
+            found.mean[place] = known.sum() / max(len(known), 1)
+            known -= found.mean[place]
+            found.squares[place] = known @ known
+        return found
 
     def merge(self, other: Moments) -> Moments:
         """Return those of both (Chan, Golub & LeVeque 1979, eq. 2.1)."""

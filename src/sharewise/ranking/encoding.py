@@ -180,19 +180,20 @@ class Encoding:
     def _numbers(self, frame: pl.DataFrame) -> NDArray[np.float32]:
         schema = self.schema
         columns = (*schema.counts, *schema.numbers)
-        found = np.empty((len(frame), len(columns)), dtype=np.float32)
+        found = np.empty((len(columns), len(frame)), dtype=np.float32)
         for place, name in enumerate(columns):
             values = to_numbers(frame[name])
             if place < len(schema.counts):
                 values = np.copysign(np.log1p(np.abs(values)), values)
-            found[:, place] = np.where(np.isfinite(values), values, np.nan)
-        return found
+            found[place] = np.where(np.isfinite(values), values, np.nan)
+        return np.ascontiguousarray(found.T)
 
     def _scaled(self, numbers: NDArray[np.float32]) -> Tensor:
-        moments = self.moments
-        scaled = (numbers - moments.mean) / moments.scale
-        scaled[:, moments.count == 0] = 0.0  # nothing is known of them yet
-        return torch.from_numpy(np.nan_to_num(scaled.clip(-FURTHEST, FURTHEST)).astype(np.float32))
+        mean, scale = self.moments.mean.astype(np.float32), self.moments.scale.astype(np.float32)
+        scaled = (numbers - mean) / scale
+        scaled[:, self.moments.count == 0] = 0.0  # nothing is known of them yet
+        np.clip(scaled, -FURTHEST, FURTHEST, out=scaled)
+        return torch.from_numpy(np.nan_to_num(scaled, copy=False))
 
     def _labels(self, frame: pl.DataFrame) -> NDArray[np.float64]:
         known = frame.columns

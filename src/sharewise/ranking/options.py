@@ -140,7 +140,7 @@ class StreamOptions:
     seed: int = 0
     device: str = "auto"
     checkpoint_every: int = 400_000
-    piece: int = 1 << 18
+    piece: int = 1 << 19
     spread: bool = False
 
     def __post_init__(self) -> None:

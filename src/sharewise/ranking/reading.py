@@ -32,8 +32,14 @@ def column_types(content: bytes) -> dict[str, pl.DataType]:
         raise DataError(f"It is no whole Parquet file: {_first(error)}.", "Write it anew.") from error
 
 
-def read_pieces(content: bytes, schema: LogSchema, most: int) -> Iterator[pl.DataFrame]:
+def read_pieces(content: bytes, schema: LogSchema, most: int, start: int = 0) -> Iterator[pl.DataFrame]:
     """Yield the rows in pieces of at most so many, with the columns that are needed; at least one piece.
+
+    Args:
+        content: of the file.
+        schema: of the log.
+        most: rows of a piece.
+        start: the first row of the first piece.
 
     Raises:
         DataError: if the file is not whole, lacks a column, or holds what no log can hold.
@@ -44,7 +50,7 @@ def read_pieces(content: bytes, schema: LogSchema, most: int) -> Iterator[pl.Dat
         if stored not in types:
             raise DataError(f"It has no column '{stored}'.", f"Write it with its '{name}'.")
     names = {stored: name for name, stored in own.items()}
-    start, frame = 0, _slice(content, names, 0, most)
+    frame = _slice(content, names, start, most)
     yield frame
     while len(frame) == most:
         start += most

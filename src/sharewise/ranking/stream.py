@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -162,7 +163,8 @@ class Stream:
             return iter([(first, rows)])
         for other in pieces:
             encoding.read(other)
-        return ((frame, encoding.read(frame)) for frame in read_pieces(content, course.schema, most))
+        rest = read_pieces(content, course.schema, most, most)
+        return chain([(first, rows)], ((frame, encoding.read(frame)) for frame in rest if len(frame)))
 
     def _record(
         self, name: str, course: Course, trainer: Trainer, pieces: Iterator[tuple[pl.DataFrame, Rows]]
