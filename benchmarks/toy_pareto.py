@@ -115,8 +115,26 @@ class Descent:
                 method.look_back(after)
 
 
-def paths(name: str, steps: int, every: int) -> Array:
-    """Return the places of all starts, ``[starts, kept, 2]``, one in `every` steps and the last."""
+def paths(name: str, steps: int, every: int, cache: Path | None) -> Array:
+    """Return the places of all starts, ``[starts, kept, 2]``, one in `every` steps and the last.
+
+    With a folder as `cache` they are kept there, and read if they are there.
+    """
+    file = None if cache is None else cache / f"{name}-{steps}.npy"
+    if file is None or not file.exists():
+        found = walked(name, steps, every)
+        if file is not None:
+            temporary = file.with_suffix(".part")
+            with temporary.open("wb") as stream:
+                np.save(stream, found)
+            temporary.replace(file)
+        return found
+    kept: Array = np.load(file, allow_pickle=False)
+    return kept
+
+
+def walked(name: str, steps: int, every: int) -> Array:
+    """Walk the paths."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
     descent = Descent(name)
@@ -152,7 +170,8 @@ def measure(chosen: Namespace) -> tuple[dict[str, Any], dict[str, Array]]:
     """Return the figures, and the paths by method."""
     points, found, drawn = front(), {}, {}
     with ProcessPoolExecutor(chosen.jobs, mp_context=get_context("spawn")) as pool:
-        jobs = {name: pool.submit(paths, name, chosen.steps, chosen.steps // 250) for name in chosen.methods}
+        every = chosen.steps // 250
+        jobs = {n: pool.submit(paths, n, chosen.steps, every, chosen.cache) for n in chosen.methods}
         for name, job in jobs.items():
             drawn[name] = job.result()
             ends = objectives(drawn[name][:, -1])[0]
@@ -172,10 +191,13 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=50_000)
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--jobs", type=int, default=2, help="methods at a time, of one thread each")
+    parser.add_argument("--cache", type=Path, help="folder of what has run, for a run that was cut to go on")
     parser.add_argument("--figure", type=Path, help="write the paths as SVG")
     chosen = parser.parse_args()
     if chosen.quick:
         chosen.steps = min(chosen.steps, 2_000)
+    if chosen.cache is not None:
+        chosen.cache.mkdir(parents=True, exist_ok=True)
     check()
     found, drawn = measure(chosen)
     if chosen.figure is not None:

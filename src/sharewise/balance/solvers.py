@@ -26,6 +26,8 @@ SLACK = 1e-9
 EXCHANGES = 60
 #: Newton steps at most, and the relative residual at which they end.
 STEPS, DONE = 100, 1e-11
+#: Steps without search after which nothing but rounding is left of a residual: soon each squares it.
+CLOSE = 8
 TINY = 1e-12
 
 
@@ -186,9 +188,10 @@ def positive_root(
     """Return the a > 0 with G a = a^-power.
 
     It is where the strictly convex ½ aᵀGa - Σ ∫ a^-power has its minimum; found by Newton's method, in
-    coordinates b = length · a of unit gradients, with step lengths that keep b positive. If some positive
-    combination of the gradients vanishes there is no minimum; a small multiple of the identity keeps the
-    weights finite then.
+    coordinates b = length · a of unit gradients, with step lengths that keep b positive, and the best
+    multiple of b after each: it is many orders away where gradients nearly cancel. If some positive
+    combination of them vanishes there is no minimum; a small multiple of the identity keeps the weights
+    finite then.
 
     Args:
         gramian: its gradients must not be zero.
@@ -198,27 +201,37 @@ def positive_root(
     cosines, lengths = normalised(gramian)
     system = cosines.numpy() + ridge * np.eye(len(cosines))
     pull = lengths.numpy() ** (power - 1)  # G a = a^-p becomes C b = length^(p - 1) b^-p
-    b = (pull / len(system)) ** (1 / (1 + power))
+    b = _on_ray(system, pull, pull ** (1 / (1 + power)), power)
+    close = 0
     for _ in range(STEPS):
         wanted = pull * b**-power
         residual = system @ b - wanted
-        if np.abs(residual / wanted).max() <= DONE:
+        if np.abs(residual / wanted).max() <= DONE or close > CLOSE:
             break
         step = np.linalg.solve(system + np.diag(power * wanted / b), -residual)
         decrease = float(-residual @ step)
         length = min(1.0, 0.9 / max(float((-step / b).max()), TINY))
         value = _potential(system, pull, b, power)
         search = decrease > 1e-9 * abs(value)  # below that, rounding decides which value is smaller
+        close += not search
         while (
             search
             and length > TINY
             and _potential(system, pull, b + length * step, power) > value - 1e-4 * length * decrease
         ):
             length /= 2
-        b = b + length * step
+        if length <= TINY:  # whatever is left is rounding
+            break
+        b = _on_ray(system, pull, b + length * step, power)
     largest = float(gramian.detach().to(EXACT).abs().max())
     found: Tensor = torch.from_numpy(b) / lengths * largest ** (-1 / (1 + power))
     return found
+
+
+def _on_ray(system: Array, pull: Array, b: Array, power: float) -> Array:
+    """Return the multiple of b with the least potential."""
+    square = max(float(b @ system @ b), np.finfo(np.float64).tiny)
+    return b * (float(pull @ b ** (1 - power)) / square) ** (1 / (1 + power))  # type: ignore[no-any-return]
 
 
 def _potential(system: Array, pull: Array, b: Array, power: float) -> float:
