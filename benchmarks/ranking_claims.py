@@ -6,7 +6,8 @@ it is trained on, with the place missing as when serving.
 
 (a) `position`: a shallow tower for the place against the place as an input feature against neither: NDCG of
     the click's order against the true chance of a click, and of the score against the true mixture; and the
-    correlation of the tower's curve with the logarithm of the true examination, by device.
+    correlation of the tower's curve with the logarithm of the true examination, by device; and by what
+    proposed an item, how far the logit of its click is above the truth.
 (b) `experts`: MMoE of 4 and 8 experts against a shared bottom of as many multiplications: AUC or R2 of every
     objective.
 (c) `gates`: in how many runs a task's gate ends polarised (more than 0.9 of its mean weight on one expert),
@@ -34,8 +35,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import polars as pl
 import torch
 from ranking_plans import ALONE, BASE, CURES, FEATURE, MATCHED, NONE, TASKS, plans
+from scipy.special import logit
 
 import common
 from sharewise.ranking.artifact import load_ranker
@@ -102,6 +105,7 @@ def _run(job: Job) -> dict[str, Any]:
         "orders": against_truth(kept, world / "truth", plan)["orders"],
         "tasks": {task.name: _worth(kept, task.name, task.kind.name) for task in plan.tasks},
         "curves": {curve["device"]: curve["correlation"] for curve in curves},
+        "sources": by_source(kept, world),
         "polarised": sum(bool(own["polarised"]) for own in gates),
         "largest": {task: max(own) for task, own in gates[-1]["weights"].items()} if gates else {},
         "multiplications": ranker.model.cost().multiplications,
@@ -109,6 +113,24 @@ def _run(job: Job) -> dict[str, Any]:
     }
     shutil.rmtree(folder)
     return found
+
+
+def by_source(kept: Sequence[Kept], world: Path) -> dict[str, float]:
+    """Return by source how much the logit of its items' click is above the truth, less the mean of all.
+
+    A source whose items stand high or low by more than their merit shows what the place did to the ranker.
+    """
+    parts = []
+    for one in kept:
+        source = pl.read_parquet(world / "log" / one.partition, columns=["source"])
+        true = pl.read_parquet(world / "truth" / one.partition, columns=["click"])["click"].to_numpy()
+        predicted = one.predicted.get("click")
+        if predicted is None:
+            return {}
+        parts.append(source.with_columns(above=logit(predicted) - logit(true)))
+    rows = pl.concat(parts)
+    means = rows.group_by("source").agg(pl.col("above").mean() - rows["above"].mean())
+    return dict(means.sort("source").iter_rows())
 
 
 def _worth(kept: Sequence[Kept], task: str, kind: str) -> float:
@@ -157,7 +179,11 @@ def position(runs: Runs) -> dict[str, Any]:
         }
         for other, plan in (("minus_feature", FEATURE), ("minus_none", NONE))
     }
-    devices = runs[BASE][0]["curves"]
+    devices, sources = runs[BASE][0]["curves"], runs[BASE][0]["sources"]
+    found["above_truth_by_source"] = {
+        plan: {source: common.paired(values(runs[plan], "sources", source)) for source in sources}
+        for plan in (BASE, FEATURE, NONE)
+    }
     found["curve"] = {
         device: {"least": float(own.min()), **common.paired(own)}
         for device, own in ((device, values(runs[BASE], "curves", device)) for device in devices)
