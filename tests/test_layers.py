@@ -18,7 +18,7 @@ LAYERS = (
     ("data", "nn"),
     ("balance", "meta"),
     ("train",),
-    ("study",),
+    ("study", "export"),
     ("ranking", "report", "serve"),
     ("config",),
     ("cli",),

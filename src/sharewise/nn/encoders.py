@@ -138,7 +138,7 @@ class ConvNet(nn.Module):
         self.width = sizes[-1] * max(image[1] // shrink, 1) * max(image[2] // shrink, 1)
 
     def forward(self, x: Tensor, picks: Picks | None = None) -> Tensor:
-        rows, groups = len(x), 1
+        rows, groups = x.shape[0], 1
         for weight, bias in zip(self.weight, self.bias, strict=True):
             x = F.conv2d(x, weight.flatten(0, 1), bias.flatten(), padding=1, groups=groups)
             x, groups = self._pool(torch.relu(x)), self.count

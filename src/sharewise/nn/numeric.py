@@ -105,7 +105,10 @@ class PiecewiseNumeric(nn.Module):
     def _locate(self, x: Float[Tensor, "rows columns"]) -> tuple[Tensor, Tensor]:
         """Return each value's piece and its share of it, both ``[rows, columns]``."""
         values = x.T.contiguous()
-        piece = torch.searchsorted(self.inner, values, right=True)
+        if torch.compiler.is_exporting():  # ONNX has no search
+            piece = (self.inner.unsqueeze(2) <= values.unsqueeze(1)).sum(1)
+        else:
+            piece = torch.searchsorted(self.inner, values, right=True)
         left = self.edges.gather(1, piece)
         width = self.edges.gather(1, piece + 1) - left
         return piece.T, ((values - left) / width).T.to(self.weight.dtype)

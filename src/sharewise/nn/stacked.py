@@ -87,8 +87,8 @@ class StackedLinear(nn.Module):
         weight, bias = self.weight.flatten(0, 1), self.bias.flatten()
         if self.out <= NARROW:
             flat = finish(torch.addmm(bias.unsqueeze(1), weight, x.t()))
-            return flat.view(self.copies, self.out, len(x)).transpose(1, 2)
-        return finish(F.linear(x, weight, bias)).view(len(x), self.copies, self.out).transpose(0, 1)
+            return flat.view(self.copies, self.out, x.shape[0]).transpose(1, 2)
+        return finish(F.linear(x, weight, bias)).view(x.shape[0], self.copies, self.out).transpose(0, 1)
 
     def _picked(self, x: Float[Tensor, "rows in"], picks: Picks) -> Float[Tensor, "rows out"]:
         if self.features * self.out <= GATHER_LIMIT:

@@ -55,7 +55,7 @@ class Extraction(nn.Module):
         """Return what the experts of each row's own task say."""
         repeated = x.repeat_interleave(self.own, 0) if self.own > 1 else x
         found: Tensor = self.specific(repeated, picks.spread(self.own))
-        return found.view(len(x), self.own, found.shape[-1]).transpose(0, 1)
+        return found.view(x.shape[0], self.own, found.shape[-1]).transpose(0, 1)
 
     def mix(self, gates: Tensor, own: Tensor, shared: Float[Tensor, "experts rows out"]) -> Tensor:
         """Return each task's mixture of its own and the shared experts, ``[tasks, rows, out]``."""
