@@ -22,7 +22,7 @@ app.add_typer(meta.app, name="meta")
 app.add_typer(rank.app, name="rank")
 
 Config = Annotated[Path, typer.Argument(help="The run's configuration, a TOML file.", show_default=False)]
-Out = Annotated[Path, typer.Option(help="The folder that the run writes.", show_default=False)]
+Out = Annotated[Path, typer.Option(help="The folder to write.", show_default=False)]
 Diagnose = Annotated[
     bool,
     typer.Option("--diagnose", help="Look often at how the tasks' gradients agree, for the log and report."),
@@ -68,6 +68,14 @@ def predict(
     from sharewise.cli.output import run_predict
 
     run_predict(run, data, out)
+
+
+@app.command()
+def export(run: Run, out: Out) -> None:
+    """Export the model of a run, of a table or a ranker: ONNX and torch.export, checked against it."""
+    from sharewise.cli.exporting import run_export
+
+    run_export(run, out)
 
 
 @app.command("list")

@@ -1,0 +1,46 @@
+"""Small rankers and candidates to serve."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sharewise.cli.main import main
+
+RANKER = """
+[log]
+source = "log"
+{log}
+[model]
+sharing = "{sharing}"
+experts = 2
+hidden = [8]
+embedding = 4
+
+[bias]
+kind = "{bias}"
+
+[train]
+batch_size = 128
+seed = {seed}
+device = "cpu"
+"""
+
+
+def train_ranker(
+    folder: Path, bias: str = "tower", sharing: str = "mmoe", seed: int = 0, log: str = "", name: str = "ranker"
+) -> Path:
+    """Train a ranker on the folder's log; return its run."""
+    text = RANKER.format(bias=bias, sharing=sharing, seed=seed, log=log)
+    if sharing != "mmoe":
+        text = text.replace("experts = 2\n", "")
+    return _run(folder, "train", text, name)
+
+
+def _run(folder: Path, command: str, text: str, name: str) -> Path:
+    (folder / f"{name}.toml").write_text(text)
+    with pytest.raises(SystemExit) as left:
+        main(["rank", command, str(folder / f"{name}.toml"), "--out", str(folder / name)])
+    assert not left.value.code
+    return folder / name
