@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import polars as pl
 
@@ -9,14 +11,30 @@ from sharewise.errors import DataError
 from sharewise.ranking.candidates.annotate import SIMILARITY, similar_to
 from sharewise.ranking.candidates.proposer import KEYS
 from sharewise.ranking.candidates.retriever import Candidates, Retriever
-from sharewise.ranking.ranker import Ranker
+from sharewise.ranking.export import Predictor
 
 #: Rows that are ranked at a time.
 ROWS = 1 << 18
+#: The number of a candidate among all of a call.
+ROW = "candidate"
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Ranked lists with what was known of their items.
+
+    Attributes:
+        lists: as `recommend` returns them.
+        features: a row a row of `lists`, under the log's names: what the request said, what the log last
+            said of user, query and item, and ``source``, the first that proposed the item.
+    """
+
+    lists: pl.DataFrame
+    features: pl.DataFrame
 
 
 def recommend(
-    ranker: Ranker,
+    ranker: Predictor,
     retriever: Retriever,
     requests: pl.DataFrame,
     count: int = 10,
@@ -42,16 +60,30 @@ def recommend(
     Raises:
         DataError: if there are no users, or nobody says a feature that the ranker reads.
     """
+    return list_best(ranker, retriever, requests, count, candidates).lists
+
+
+def list_best(
+    ranker: Predictor,
+    retriever: Retriever,
+    requests: pl.DataFrame,
+    count: int = 10,
+    candidates: int | None = None,
+) -> Listed:
+    """Return the best items with their features; arguments and errors as in `recommend`."""
     asked = _named(requests, ranker, retriever)
     if "user" not in asked.columns:
         raise DataError("The requests have no column 'user'.", "Add one; null stands for a stranger.")
     queries = asked["query"] if "query" in asked.columns else None
     found = retriever.propose(asked["user"], queries, candidates)
     features = _features(ranker, retriever, asked, found)
+    needed = features.select(ranker.encoding.schema.features)
     starts = range(0, max(len(features), 1), ROWS)
-    predicted = pl.concat([ranker.predict(features[start : start + ROWS]) for start in starts])
-    whole = pl.concat([found.frame(), predicted], how="horizontal")
-    return _best(whole, asked, count, list(predicted.columns))
+    predicted = pl.concat([ranker.predict(needed[start : start + ROWS]) for start in starts])
+    row = pl.Series(ROW, range(len(features)), dtype=pl.Int64)
+    whole = pl.concat([found.frame(), predicted, row.to_frame()], how="horizontal")
+    best = _best(whole, asked, count, list(predicted.columns))
+    return Listed(best.drop(ROW), features[best[ROW]])
 
 
 def _best(whole: pl.DataFrame, asked: pl.DataFrame, count: int, predicted: list[str]) -> pl.DataFrame:
@@ -63,19 +95,21 @@ def _best(whole: pl.DataFrame, asked: pl.DataFrame, count: int, predicted: list[
     who = asked.select(pl.int_range(pl.len(), dtype=pl.Int64).alias("request"), *own)
     others = [name for name in predicted if name != "score"]
     return listed.join(who, on="request", how="left", maintain_order="left").select(
-        "request", *own, "rank", "item", "score", *others, "sources"
+        "request", *own, "rank", "item", "score", *others, "sources", ROW
     )
 
 
-def _named(requests: pl.DataFrame, ranker: Ranker, retriever: Retriever) -> pl.DataFrame:
+def _named(requests: pl.DataFrame, ranker: Predictor, retriever: Retriever) -> pl.DataFrame:
     """Return the requests under the log's names."""
     own = {**ranker.encoding.schema.own, **retriever.proposer.columns.own}
     names = {stored: name for name, stored in own.items() if stored in requests.columns}
     return requests.rename(names)
 
 
-def _features(ranker: Ranker, retriever: Retriever, asked: pl.DataFrame, found: Candidates) -> pl.DataFrame:
-    """Return what the ranker reads of every candidate, ``[candidates]``."""
+def _features(
+    ranker: Predictor, retriever: Retriever, asked: pl.DataFrame, found: Candidates
+) -> pl.DataFrame:
+    """Return what is known of every candidate, ``[candidates]``, with all that the ranker reads."""
     proposer = retriever.proposer
     request = found.request
     parts = {name: asked[name].gather(request) for name in asked.columns}
@@ -103,4 +137,4 @@ def _features(ranker: Ranker, retriever: Retriever, asked: pl.DataFrame, found: 
                 f"The ranker reads '{name}', which neither the requests nor the candidates' run say.",
                 f"Add a column '{name}' to the requests, or remember it by item, query or user.",
             )
-    return pl.DataFrame({name: parts[name].alias(name) for name in needed})
+    return pl.DataFrame({name: column.alias(name) for name, column in parts.items()})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 
+import numpy as np
 import polars as pl
 import torch
 from torch import Tensor
@@ -24,6 +25,7 @@ class Remembered:
     def __init__(self, columns: tuple[str, ...]) -> None:
         self.columns = columns
         self._frame = pl.DataFrame(schema={ROW: pl.Int64})
+        self._places: Ids | None = None
 
     def learn(self, rows: Ids, frame: pl.DataFrame) -> None:
         """Take in a stretch's values, ``[rows]``, in the order of time; row -1 is nobody's."""
@@ -33,18 +35,20 @@ class Remembered:
         parts = [self._frame, own] if len(self._frame) else [own]
         joined = pl.concat(parts, how="vertical_relaxed")
         self._frame = joined.unique(ROW, keep="last", maintain_order=True)
+        self._places = None
 
     def of(self, rows: Ids) -> pl.DataFrame:
         """Return the columns of rows, null where nothing was ever said."""
         if not self.columns:
             return pl.DataFrame()
-        asked = pl.DataFrame({ROW: pl.Series(rows, dtype=pl.Int64)})
-        known = (
-            self._frame
-            if len(self._frame)
-            else pl.DataFrame(schema={ROW: pl.Int64, **dict.fromkeys(self.columns, pl.Null)})
-        )
-        return asked.join(known, on=ROW, how="left", maintain_order="left").drop(ROW)
+        if not len(self._frame):
+            return pl.DataFrame({name: pl.Series(name, [None] * len(rows)) for name in self.columns})
+        if self._places is None:
+            self._places = _places(self._frame[ROW].to_numpy())
+        inside = (rows >= 0) & (rows < len(self._places))
+        place = np.where(inside, self._places[np.where(inside, rows, 0)], -1)
+        known = pl.Series(place, dtype=pl.Int64).replace(-1, None)
+        return self._frame.select(pl.col(self.columns).gather(known))
 
     def tensors(self) -> dict[str, Tensor]:
         """Return all that is known, by name: a table in Arrow's format, as bytes."""
@@ -55,3 +59,11 @@ class Remembered:
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         """Inverse of `tensors`."""
         self._frame = pl.read_ipc(io.BytesIO(tensors["table"].numpy().tobytes()))
+        self._places = None
+
+
+def _places(rows: Ids) -> Ids:
+    """Return each row's place in the table, -1 where it has none: one look-up in place of a join."""
+    places = np.full(int(rows.max()) + 1, -1, dtype=np.int64)
+    places[rows] = np.arange(len(rows))
+    return places
