@@ -103,7 +103,7 @@ def write_folder(path: Path, contents: Mapping[str, bytes], volatile: Collection
         hashes = {name: sha256(content) for name, content in contents.items()}
         for name, content in {**contents, MANIFEST: _manifest(hashes, volatile)}.items():
             _write(temporary / name, content)
-        _sync_folder(temporary)
+        sync_folder(temporary)
 
     _replace(path, fill)
 
@@ -140,7 +140,7 @@ def _replace(path: Path, fill: Callable[[Path], None]) -> None:
         except BaseException:  # an interrupt by the keyboard must not leave it behind either
             shutil.rmtree(temporary, ignore_errors=True) if temporary.is_dir() else temporary.unlink(True)
             raise
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
 
 
 def _take_place(temporary: Path, path: Path) -> None:
@@ -171,7 +171,8 @@ def _write(path: Path, content: bytes, mode: int = os.O_TRUNC, sync: bool = True
         os.close(file)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Let the names of a folder's files be on the disk."""
     if os.name == "nt":  # has no such thing
         return
     file = os.open(folder, os.O_RDONLY)

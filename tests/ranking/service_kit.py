@@ -44,3 +44,23 @@ def _run(folder: Path, command: str, text: str, name: str) -> Path:
         main(["rank", command, str(folder / f"{name}.toml"), "--out", str(folder / name)])
     assert not left.value.code
     return folder / name
+
+
+CANDIDATES = """
+[log]
+source = "log"
+
+[candidates]
+count = 30
+recall_at = [10]
+remember_item = ["quality", "views"]
+
+[two_tower]
+size = 8
+hidden = [16]
+"""
+
+
+def learn_candidates(folder: Path, text: str = CANDIDATES, name: str = "candidates") -> Path:
+    """Learn candidates from the folder's log; return their run."""
+    return _run(folder, "candidates", text, name)

@@ -132,3 +132,38 @@ def recommend(
     from sharewise.cli.rank_recommending import run_rank_recommend
 
     run_rank_recommend(ranker, candidates, requests, out, count)
+
+
+@app.command()
+def serve(
+    ranker: Annotated[
+        Path, typer.Argument(help="An exported ranker, or the folder of its training.", show_default=False)
+    ],
+    candidates: Annotated[Path, typer.Argument(help="The folder of candidates.", show_default=False)],
+    log: Annotated[
+        Path, typer.Option(help="The folder that lists and their feedback are written to.", show_default=False)
+    ],
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port.")] = 8000,
+    models: Annotated[
+        Path | None,
+        typer.Option(help="A folder of rankers and candidates that POST /models may name.", show_default=False),
+    ] = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(help="A file with the token that requests must bring.", show_default=False),
+    ] = None,
+    workers: Annotated[int, typer.Option(help="Requests answered at the same time.")] = 2,
+    waiting: Annotated[int, typer.Option(help="Requests that may wait or be answered; others get 503.")] = 64,
+    settle: Annotated[
+        float, typer.Option(help="Seconds after its hour for which a list takes feedback.")
+    ] = 900.0,
+) -> None:
+    """Serve ranked lists over HTTP, and write what came of them as a log to train on."""
+    from functools import partial
+
+    from sharewise.cli.rank_serving import run_rank_serve
+    from sharewise.ranking.service.options import ServiceOptions
+
+    limits = partial(ServiceOptions, host, port, workers=workers, waiting=waiting, settle=settle)
+    run_rank_serve(ranker, candidates, log, models, token_file, limits)

@@ -1,0 +1,125 @@
+"""The service over HTTP (extra ``serve``): four paths, one kind of error."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from typing import Any, TypeVar
+
+import anyio
+import anyio.to_thread
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+
+from sharewise.errors import CheckpointError, ConfigError, DataError, SharewiseError
+from sharewise.ranking.service.bodies import FeedbackBody, ModelsBody, RecommendBody
+from sharewise.ranking.service.limits import Limits
+from sharewise.ranking.service.options import ServiceOptions
+from sharewise.ranking.service.service import Service
+
+#: Seconds between two looks for hours that are over.
+POLL = 5.0
+#: What errors of a sort are answered with: a bad request or model; anything else is our disk's fault.
+STATUS: tuple[tuple[type[SharewiseError], int], ...] = (
+    (DataError, 422),
+    (ConfigError, 409),
+    (CheckpointError, 409),
+)
+Found = TypeVar("Found")
+log = logging.getLogger("sharewise.service")
+
+
+def make_app(service: Service, options: ServiceOptions) -> Limits:
+    """Return the ASGI application.
+
+    Args:
+        service: answers.
+        options: limits.
+    """
+    workers = anyio.CapacityLimiter(options.workers)
+    changes = anyio.CapacityLimiter(1)  # loading a model takes none of those that answer
+
+    async def work(limiter: anyio.CapacityLimiter, call: Callable[[], Found]) -> Found:
+        return await anyio.to_thread.run_sync(call, limiter=limiter)
+
+    app = FastAPI(title="Sharewise ranking", version="1", lifespan=_collecting(service), redoc_url=None, docs_url=None)
+
+    @app.post("/recommend")
+    async def recommend(body: RecommendBody) -> JSONResponse:
+        """Return a ranked list."""
+        if body.count > options.most_items:
+            raise DataError(f"count is {body.count}.", f"Ask for at most {options.most_items}.")
+        call = partial(service.recommend, body.user, body.query, body.context, body.count)
+        return JSONResponse(await work(workers, call))
+
+    @app.post("/feedback")
+    async def feedback(body: FeedbackBody) -> JSONResponse:
+        """Add what came of a list; it is on the disk when this is answered."""
+        events = [event.model_dump(exclude_none=True) for event in body.events]
+        return JSONResponse(await work(workers, partial(service.feedback, body.request, events)))
+
+    @app.post("/models")
+    async def models(body: ModelsBody) -> JSONResponse:
+        """Load another model, check it, and let it answer."""
+        return JSONResponse(await work(changes, partial(service.swap, body.ranker, body.candidates)))
+
+    @app.post("/models/back")
+    async def back() -> JSONResponse:
+        """Let the model before the current one answer again."""
+        return JSONResponse(await work(changes, service.back))
+
+    @app.get("/health")
+    async def health() -> JSONResponse:
+        """Return what answers, and what it asks of requests."""
+        return JSONResponse(service.health())
+
+    app.add_exception_handler(SharewiseError, _refuse)
+    app.add_exception_handler(RequestValidationError, _refuse_body)
+    return Limits(app, options)
+
+
+def _collecting(service: Service) -> Callable[[FastAPI], contextlib.AbstractAsyncContextManager[None]]:
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        collector = asyncio.create_task(_collect(service))
+        try:
+            yield
+        finally:
+            collector.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await collector
+
+    return lifespan
+
+
+async def _collect(service: Service) -> None:
+    while True:
+        try:
+            await anyio.to_thread.run_sync(service.log.collect)
+        except SharewiseError as error:  # tried again at the next look
+            log.warning("%s", error)
+        await asyncio.sleep(POLL)
+
+
+async def _refuse(_: Request, error: Exception) -> JSONResponse:
+    status = next((code for kind, code in STATUS if isinstance(error, kind)), 503)
+    if not isinstance(error, SharewiseError):
+        raise error
+    return _said(status, error.problem, error.remedy)
+
+
+async def _refuse_body(_: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, RequestValidationError):
+        raise error
+    first = error.errors()[0]
+    where = ".".join(str(place) for place in first["loc"][1:4])
+    return _said(422, f"The body cannot be used{': ' + where if where else ''}.", str(first["msg"]))
+
+
+def _said(status: int, problem: str, remedy: str) -> JSONResponse:
+    clean = [text.encode(errors="replace").decode() for text in (problem, remedy)]
+    return JSONResponse({"error": clean[0], "remedy": clean[1]}, status_code=status)

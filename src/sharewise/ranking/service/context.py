@@ -1,0 +1,103 @@
+"""What a request may say beside user and query, of which types, and what the log would lack."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from sharewise.errors import ConfigError, DataError, nearest
+from sharewise.ranking.candidates.annotate import SIMILARITY
+from sharewise.ranking.candidates.columns import LogColumns
+from sharewise.ranking.log import COLUMNS, FEEDBACK
+from sharewise.ranking.schema import LogSchema
+
+#: Columns that the service itself fills.
+OWN = ("time", "request", "user", "query", "item", "position", "source", SIMILARITY)
+TYPES: dict[str, pl.DataType] = {"text": pl.String(), "number": pl.Int64()}
+WORDS = {pl.String: "a text", pl.Int64: "a whole number", pl.Float64: "a number"}
+#: The largest whole number that a column holds.
+LARGEST = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class Asking:
+    """Columns of a request.
+
+    Attributes:
+        user, item: types of ids.
+        must: the type of every column that a request must say.
+        may: of those that it may say; left out they are what the log last said, or missing.
+        labels: columns of the log that only feedback can say, beside the usual ones.
+    """
+
+    user: pl.DataType
+    item: pl.DataType
+    must: dict[str, pl.DataType]
+    may: dict[str, pl.DataType]
+    labels: tuple[str, ...]
+
+    @staticmethod
+    def of(schema: LogSchema, columns: LogColumns, remembered: Mapping[str, pl.DataType]) -> Asking:
+        """Return what requests say to a ranker of this schema, beside candidates that remember columns.
+
+        Raises:
+            ConfigError: if a log of what is served would lack a column that candidates are learnt from.
+        """
+        types = {
+            **{name: TYPES[kept] for name, kept in schema.vocabulary.items()},
+            **dict.fromkeys(schema.counts, pl.Int64()),
+            **dict.fromkeys(schema.numbers, pl.Float64()),
+            **dict.fromkeys(schema.hashed, pl.String()),
+        }
+        known = {*OWN, *FEEDBACK, *remembered}
+        may = {name: types[name] for name in schema.features if name in remembered}
+        if "device" in schema.needed:
+            may["device"] = types.get("device", pl.String())
+        must = {name: types[name] for name in schema.features if name not in {*known, *may}}
+        labels = tuple(name for name in schema.others if name not in {*known, *may, *must})
+        for name in columns.needed:
+            if name not in {*known, *must, *may, *labels, *COLUMNS}:
+                raise ConfigError(
+                    f"Candidates are learnt from '{name}', which a log of what is served would lack.",
+                    f"Let the candidates' run remember it: remember_item = ['{name}'].",
+                )
+        return Asking(TYPES[columns.user], TYPES[columns.item], must, may, labels)
+
+    def frame(self, user: Any, query: Any, context: Mapping[str, Any]) -> pl.DataFrame:
+        """Return a request as one row.
+
+        Raises:
+            DataError: if a column is missing or unknown, or a value of another type.
+        """
+        known = {**self.must, **self.may}
+        for name in context:
+            if name not in known:
+                raise DataError(f"The context's '{name}' is unknown.", nearest(name, tuple(known) or ("none",)))
+        for name in self.must:
+            if name not in context:
+                raise DataError(
+                    f"The context lacks '{name}', which the ranker reads.", f"Say it, or null: '{name}'."
+                )
+        values = {"user": (user, self.user), "query": (query, self.item)}
+        values |= {name: (value, known[name]) for name, value in context.items()}
+        if "device" in self.may and "device" not in context:
+            values["device"] = (None, self.may["device"])
+        return pl.DataFrame({name: _one(name, *value) for name, value in values.items()})
+
+
+def _one(name: str, value: Any, dtype: pl.DataType) -> pl.Series:
+    """Return a column of one value."""
+    if isinstance(value, bool):
+        value = str(value).lower() if dtype == pl.String else int(value)
+    right = (
+        value is None
+        or (dtype == pl.String and isinstance(value, str))
+        or (dtype == pl.Int64 and isinstance(value, int) and -LARGEST <= value <= LARGEST)
+        or (dtype == pl.Float64 and isinstance(value, int | float) and abs(value) < 1e300)
+    )
+    if not right:
+        raise DataError(f"'{name}' is {value!r:.60}.", f"Give {WORDS[type(dtype)]} or null.")
+    return pl.Series(name, [None if value is None else float(value) if dtype == pl.Float64 else value], dtype=dtype)

@@ -1,0 +1,88 @@
+"""Running the service until it is told to stop."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Callable, Iterator
+
+from sharewise.errors import ConfigError
+from sharewise.ranking.service.options import ServiceOptions
+from sharewise.ranking.service.service import Service
+
+#: Seconds in which requests that are being answered may end.
+GRACE = 10
+#: Connections for every request that may wait.
+CONNECTIONS = 8
+
+
+def check_server() -> None:
+    """Refuse to serve without the packages for it.
+
+    Raises:
+        ConfigError: if one is not installed.
+    """
+    try:
+        import fastapi  # noqa: F401
+        import uvicorn  # noqa: F401
+    except ImportError as error:
+        raise ConfigError(
+            f"Serving needs the package '{error.name}'.", "pip install 'sharewise[serve]'"
+        ) from error
+
+
+def run_service(service: Service, options: ServiceOptions, started: Callable[[], None]) -> None:
+    """Answer over HTTP until the process is told to stop; requests that are being answered end first.
+
+    Args:
+        service: answers.
+        options: limits, and where to listen.
+        started: called before the first request.
+
+    Raises:
+        ConfigError: if nothing can listen there.
+    """
+    check_server()
+    import uvicorn
+
+    from sharewise.ranking.service.app import make_app
+
+    config = uvicorn.Config(
+        make_app(service, options),
+        host=options.host,
+        port=options.port,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=GRACE,
+        limit_concurrency=CONNECTIONS * options.waiting,
+        lifespan="on",
+    )
+    try:
+        socket = config.bind_socket()
+    except (SystemExit, OSError) as error:
+        raise ConfigError(
+            f"Nothing can listen on {options.host}:{options.port}.", "Choose another port or host."
+        ) from error
+    started()
+    try:
+        with _ending_well():
+            uvicorn.Server(config).run(sockets=[socket])
+    finally:
+        socket.close()
+        service.log.close()
+
+
+@contextlib.contextmanager
+def _ending_well() -> Iterator[None]:
+    """Let the request to end, once the server has followed it, end nothing more: it raises it again."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
