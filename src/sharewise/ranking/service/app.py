@@ -15,6 +15,8 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
+from starlette.exceptions import HTTPException
+
 from sharewise.errors import CheckpointError, ConfigError, DataError, SharewiseError
 from sharewise.ranking.service.bodies import FeedbackBody, ModelsBody, RecommendBody
 from sharewise.ranking.service.limits import Limits
@@ -78,6 +80,7 @@ def make_app(service: Service, options: ServiceOptions) -> Limits:
         return JSONResponse(service.health())
 
     app.add_exception_handler(SharewiseError, _refuse)
+    app.add_exception_handler(HTTPException, _refuse_request)
     app.add_exception_handler(RequestValidationError, _refuse_body)
     return Limits(app, options)
 
@@ -110,6 +113,12 @@ async def _refuse(_: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, SharewiseError):
         raise error
     return _said(status, error.problem, error.remedy)
+
+
+async def _refuse_request(_: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, HTTPException):
+        raise error
+    return _said(error.status_code, f"{error.detail}.", "See /openapi.json for what can be asked.")
 
 
 async def _refuse_body(_: Request, error: Exception) -> JSONResponse:

@@ -30,6 +30,7 @@ class Asking:
         user, item: types of ids.
         must: the type of every column that a request must say.
         may: of those that it may say; left out they are what the log last said, or missing.
+        blank: those of them that are missing if left out: what tells places apart and is no feature.
         labels: columns of the log that only feedback can say, beside the usual ones.
     """
 
@@ -37,6 +38,7 @@ class Asking:
     item: pl.DataType
     must: dict[str, pl.DataType]
     may: dict[str, pl.DataType]
+    blank: tuple[str, ...]
     labels: tuple[str, ...]
 
     @staticmethod
@@ -54,8 +56,10 @@ class Asking:
         }
         known = {*OWN, *FEEDBACK, *remembered}
         may = {name: types[name] for name in schema.features if name in remembered}
-        if "device" in schema.needed:
-            may["device"] = types.get("device", pl.String())
+        blank = tuple(
+            name for name in ("device",) if name in schema.others and name not in {*schema.features, *remembered}
+        )
+        may |= dict.fromkeys(blank, pl.String())
         must = {name: types[name] for name in schema.features if name not in {*known, *may}}
         labels = tuple(name for name in schema.others if name not in {*known, *may, *must})
         for name in columns.needed:
@@ -64,7 +68,7 @@ class Asking:
                     f"Candidates are learnt from '{name}', which a log of what is served would lack.",
                     f"Let the candidates' run remember it: remember_item = ['{name}'].",
                 )
-        return Asking(TYPES[columns.user], TYPES[columns.item], must, may, labels)
+        return Asking(TYPES[columns.user], TYPES[columns.item], must, may, blank, labels)
 
     def frame(self, user: Any, query: Any, context: Mapping[str, Any]) -> pl.DataFrame:
         """Return a request as one row.
@@ -83,8 +87,7 @@ class Asking:
                 )
         values = {"user": (user, self.user), "query": (query, self.item)}
         values |= {name: (value, known[name]) for name, value in context.items()}
-        if "device" in self.may and "device" not in context:
-            values["device"] = (None, self.may["device"])
+        values |= {name: (None, known[name]) for name in self.blank if name not in context}
         return pl.DataFrame({name: _one(name, *value) for name, value in values.items()})
 
 
