@@ -39,7 +39,7 @@ def rows_of(count: int, seed: int = 0) -> pl.DataFrame:
 
 
 def artifact_of(tasks: tuple[Task, ...], options: ModelOptions, column: str | None = None) -> Artifact:
-    """Return a model of first weights for a fitted table; `column` tells tasks apart, for rows of one each."""
+    """Return a model of first weights for a fitted table; `column` tells the tasks of rows apart."""
     features = Features(keep=("x", "z", "who") if column else ("x", "z", "who", "port"))
     table = Table(rows_of(400), list(tasks), features=features, task_column=column)
     model = MultiTaskModel(table.tasks, table.schema.inputs, options, seed=3)

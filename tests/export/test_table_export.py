@@ -115,7 +115,9 @@ def test_a_difference_is_measured_in_the_labels_deviation() -> None:
     tasks = TaskSet([Task("r", "regression", mean=2000.0, scale=2.0), Task("b")])
     expected = torch.tensor([[2000.0, 0.5]])
     assert difference(expected, expected, tasks) == 0
-    assert difference(expected + torch.tensor([[0.0, 1e-3]]), expected, tasks) == pytest.approx(1e-3, rel=1e-2)
+    assert difference(expected + torch.tensor([[0.0, 1e-3]]), expected, tasks) == pytest.approx(
+        1e-3, rel=1e-2
+    )
     assert difference(expected + torch.tensor([[0.2, 0.0]]), expected, tasks) == pytest.approx(0.1, rel=1e-2)
     assert difference(expected * torch.nan, expected, tasks) == torch.inf
 

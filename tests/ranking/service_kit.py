@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -28,8 +29,32 @@ device = "cpu"
 """
 
 
+@dataclass(frozen=True)
+class Trained:
+    """Folders.
+
+    Attributes:
+        root: of all of them; what POST /models may name.
+        run: of a ranker's training.
+        ranker: the same, exported.
+        other: another ranker, exported.
+        candidates: their run.
+    """
+
+    root: Path
+    run: Path
+    ranker: Path
+    other: Path
+    candidates: Path
+
+
 def train_ranker(
-    folder: Path, bias: str = "tower", sharing: str = "mmoe", seed: int = 0, log: str = "", name: str = "ranker"
+    folder: Path,
+    bias: str = "tower",
+    sharing: str = "mmoe",
+    seed: int = 0,
+    log: str = "",
+    name: str = "ranker",
 ) -> Path:
     """Train a ranker on the folder's log; return its run."""
     text = RANKER.format(bias=bias, sharing=sharing, seed=seed, log=log)

@@ -62,7 +62,10 @@ def test_what_is_no_export_is_refused(tmp_path: Path, capsys: pytest.CaptureFixt
     folder = train_ranker(tmp_path)
     with pytest.raises(CheckpointError, match="no exported model"):
         read_export(folder)
-    for argv in (["export", str(tmp_path / "log"), "--out", "x"], ["export", str(folder), "--out", str(folder)]):
+    for argv in (
+        ["export", str(tmp_path / "log"), "--out", "x"],
+        ["export", str(folder), "--out", str(folder)],
+    ):
         with pytest.raises(SystemExit) as left:
             main(argv)
         assert left.value.code == 2

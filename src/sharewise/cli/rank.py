@@ -141,13 +141,16 @@ def serve(
     ],
     candidates: Annotated[Path, typer.Argument(help="The folder of candidates.", show_default=False)],
     log: Annotated[
-        Path, typer.Option(help="The folder that lists and their feedback are written to.", show_default=False)
+        Path,
+        typer.Option(help="The folder that lists and their feedback are written to.", show_default=False),
     ],
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The port.")] = 8000,
     models: Annotated[
         Path | None,
-        typer.Option(help="A folder of rankers and candidates that POST /models may name.", show_default=False),
+        typer.Option(
+            help="A folder of rankers and candidates that POST /models may name.", show_default=False
+        ),
     ] = None,
     token_file: Annotated[
         Path | None,

@@ -61,5 +61,7 @@ def _token(path: Path | None) -> str:
     with reported(path, "read"):
         found = path.read_text(encoding="utf-8", errors="replace").strip()
     if not found.isascii() or not found.isprintable() or len(found) < 16:
-        raise ConfigError(f"'{path}' holds no token.", "Write at least 16 printable ASCII characters into it.")
+        raise ConfigError(
+            f"'{path}' holds no token.", "Write at least 16 printable ASCII characters into it."
+        )
     return found

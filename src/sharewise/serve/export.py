@@ -75,7 +75,9 @@ def load_export(folder: str | Path) -> Exported:
     """
     export = read_export(folder)
     if export.kind != KIND:
-        raise CheckpointError(f"The model in '{folder}' does not read tables.", "Name the export of a table's run.")
+        raise CheckpointError(
+            f"The model in '{folder}' does not read tables.", "Name the export of a table's run."
+        )
     schema = Schema.from_dict(json.loads(export.data[SCHEMA]))
     tasks = TaskSet.from_dict(json.loads(export.data[TASKS])["tasks"])
     return Exported(open_engine(export.onnx, export.pt2), schema, tasks)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-
 import pytest
 
 pytest.importorskip("fastapi")
@@ -13,30 +10,11 @@ pytest.importorskip("onnxscript")
 pytest.importorskip("onnxruntime")
 
 import rank_logs
-from service_kit import learn_candidates, train_ranker
+from service_kit import Trained, learn_candidates, train_ranker
 
 from sharewise.export import write_export
 from sharewise.ranking.artifact import load_ranker
 from sharewise.ranking.export import export_ranker
-
-
-@dataclass(frozen=True)
-class Trained:
-    """Folders.
-
-    Attributes:
-        root: of all of them; what POST /models may name.
-        run: of a ranker's training.
-        ranker: the same, exported.
-        other: another ranker, exported.
-        candidates: their run.
-    """
-
-    root: Path
-    run: Path
-    ranker: Path
-    other: Path
-    candidates: Path
 
 
 @pytest.fixture(scope="session")

@@ -32,7 +32,10 @@ class Server:
         command = [sys.executable, "-m", "sharewise", "rank", "serve", *map(str, arguments)]
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         self.process = subprocess.Popen(
-            [*command, "--port", str(self.port)], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            [*command, "--port", str(self.port)],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
         )
         self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=30)
         self._wait()

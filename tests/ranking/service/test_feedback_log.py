@@ -29,7 +29,12 @@ class Clock:
 
 
 def listed(items: list[Any], **features: list[Any]) -> Listed:
-    own = {"user": [7] * len(items), "query": [None] * len(items), "item": items, "source": ["new"] * len(items)}
+    own = {
+        "user": [7] * len(items),
+        "query": [None] * len(items),
+        "item": items,
+        "source": ["new"] * len(items),
+    }
     frame = pl.DataFrame({**own, **features}).with_columns(pl.col("query").cast(pl.Int64))
     return Listed(frame, frame)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import Trained
+from service_kit import Trained
 
 from sharewise.errors import ConfigError, SharewiseError
 from sharewise.ranking.service import FeedbackLog, Service, ServiceOptions
@@ -137,7 +137,9 @@ def test_values_of_all_types_and_unknown_ids_are_answered(service: Service) -> N
         answer = post(service, "/recommend", {"user": user, "query": query, "context": context})
         assert answer.status_code == 200, answer.text
         assert len(answer.json()["items"]) == 10
-    assert post(service, "/recommend", {**GOOD, "context": {"device": "tv", "quality": True}}).status_code == 200
+    assert (
+        post(service, "/recommend", {**GOOD, "context": {"device": "tv", "quality": True}}).status_code == 200
+    )
 
 
 def test_paths_and_methods_that_there_are_not(service: Service) -> None:
@@ -172,9 +174,7 @@ def test_slow_bodies_are_given_up(service: Service) -> None:
     assert answer.status_code == 408
 
 
-def test_overload_is_shed_and_health_still_answers(
-    service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_overload_is_shed_and_health_still_answers(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     requests = [{"url": "/recommend", "json": GOOD}] * 12 + [{"method": "GET", "url": "/health"}]
     answers = ask(service, ServiceOptions(waiting=3, workers=1), *requests)
     codes = [answer.status_code for answer in answers]
@@ -212,9 +212,7 @@ def test_the_token_is_asked_for_everywhere_but_at_health(service: Service) -> No
         ("/recommend", f"Bearer {token}", 200),
     ):
         headers = {} if header is None else {"authorization": header.encode()}
-        (answer,) = ask(
-            service, ServiceOptions(token=token), {"url": path, "json": GOOD, "headers": headers}
-        )
+        (answer,) = ask(service, ServiceOptions(token=token), {"url": path, "json": GOOD, "headers": headers})
         assert answer.status_code == status
     (answer,) = ask(service, ServiceOptions(token=token), {"method": "GET", "url": "/health"})
     assert answer.status_code == 200

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from conftest import Trained
 from server_kit import Server
-from service_kit import train_ranker
+from service_kit import Trained, train_ranker
 
 from sharewise.ranking.artifact import load_ranker
 from sharewise.ranking.candidates import load_candidates
@@ -47,7 +46,9 @@ def test_acknowledged_feedback_outlives_kill_9_and_is_there_once(trained: Traine
     for turn in range(3):
         with Server(trained.ranker, trained.candidates, "--log", tmp_path / "log") as server:
             for user in range(8):
-                answer = server.post("/recommend", {"user": user, "context": {"device": "tv"}, "count": 4}).json()
+                answer = server.post(
+                    "/recommend", {"user": user, "context": {"device": "tv"}, "count": 4}
+                ).json()
                 events = [
                     {"item": one["item"], "clicked": place == turn, "watched": 9.5 if place == turn else None}
                     for place, one in enumerate(answer["items"])

@@ -10,9 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 import torch
-from conftest import Trained
 from server_kit import Server
-from service_kit import CANDIDATES, learn_candidates, train_ranker
+from service_kit import CANDIDATES, Trained, learn_candidates, train_ranker
 
 from sharewise.errors import CheckpointError, ConfigError
 from sharewise.export import write_export
@@ -103,7 +102,12 @@ def test_candidates_that_forget_what_a_log_needs_are_refused(trained: Trained, t
 
 def test_swaps_during_requests_lose_and_mix_none(trained: Trained, tmp_path: Path) -> None:
     models = tmp_path / "models"
-    for folder, name in ((trained.ranker, "a"), (trained.other, "b"), (trained.ranker, "cut"), (trained.run, "run")):
+    for folder, name in (
+        (trained.ranker, "a"),
+        (trained.other, "b"),
+        (trained.ranker, "cut"),
+        (trained.run, "run"),
+    ):
         shutil.copytree(folder, models / name)
     content = (models / "cut" / "model.onnx").read_bytes()
     (models / "cut" / "model.onnx").write_bytes(content[: len(content) // 2])
@@ -117,9 +121,7 @@ def test_swaps_during_requests_lose_and_mix_none(trained: Trained, tmp_path: Pat
     answers: list[httpx.Response] = []
     ended = threading.Event()
 
-    with Server(
-        models / "a", trained.candidates, "--log", tmp_path / "log", "--models", models
-    ) as server:
+    with Server(models / "a", trained.candidates, "--log", tmp_path / "log", "--models", models) as server:
 
         def load() -> None:
             with httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=60) as client:

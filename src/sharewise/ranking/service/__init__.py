@@ -1,4 +1,4 @@
-"""The service: a ranker and candidates answer over HTTP, and what users did becomes the log that they learn from.
+"""The service: a ranker and candidates answer over HTTP, and what users did becomes the log they learn from.
 
 * `Version`: a ranker and candidates, loaded; `Versions` swaps them while requests run.
 * `FeedbackLog`: lists that were shown and what came of them, first in a journal, then in hourly partitions.

@@ -7,14 +7,13 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import anyio
 import anyio.to_thread
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-
 from starlette.exceptions import HTTPException
 
 from sharewise.errors import CheckpointError, ConfigError, DataError, SharewiseError
@@ -48,7 +47,9 @@ def make_app(service: Service, options: ServiceOptions) -> Limits:
     async def work(limiter: anyio.CapacityLimiter, call: Callable[[], Found]) -> Found:
         return await anyio.to_thread.run_sync(call, limiter=limiter)
 
-    app = FastAPI(title="Sharewise ranking", version="1", lifespan=_collecting(service), redoc_url=None, docs_url=None)
+    app = FastAPI(
+        title="Sharewise ranking", version="1", lifespan=_collecting(service), redoc_url=None, docs_url=None
+    )
 
     @app.post("/recommend")
     async def recommend(body: RecommendBody) -> JSONResponse:

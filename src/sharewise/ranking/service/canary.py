@@ -50,6 +50,8 @@ def _check(lists: pl.DataFrame, version: Version) -> None:
     for name in ("score", *version.objectives):
         values = lists[name]
         if not values.is_finite().all():
-            raise CheckpointError(f"Its '{name}' is no finite number for a canary request.", "Train it again.")
+            raise CheckpointError(
+                f"Its '{name}' is no finite number for a canary request.", "Train it again."
+            )
         if kinds.get(name) == "binary" and not values.is_between(0, 1).all():
             raise CheckpointError(f"Its '{name}' is no probability for a canary request.", "Train it again.")

@@ -57,7 +57,9 @@ class Asking:
         known = {*OWN, *FEEDBACK, *remembered}
         may = {name: types[name] for name in schema.features if name in remembered}
         blank = tuple(
-            name for name in ("device",) if name in schema.others and name not in {*schema.features, *remembered}
+            name
+            for name in ("device",)
+            if name in schema.others and name not in {*schema.features, *remembered}
         )
         may |= dict.fromkeys(blank, pl.String())
         must = {name: types[name] for name in schema.features if name not in {*known, *may}}
@@ -79,7 +81,9 @@ class Asking:
         known = {**self.must, **self.may}
         for name in context:
             if name not in known:
-                raise DataError(f"The context's '{name}' is unknown.", nearest(name, tuple(known) or ("none",)))
+                raise DataError(
+                    f"The context's '{name}' is unknown.", nearest(name, tuple(known) or ("none",))
+                )
         for name in self.must:
             if name not in context:
                 raise DataError(
@@ -103,4 +107,6 @@ def _one(name: str, value: Any, dtype: pl.DataType) -> pl.Series:
     )
     if not right:
         raise DataError(f"'{name}' is {value!r:.60}.", f"Give {WORDS[type(dtype)]} or null.")
-    return pl.Series(name, [None if value is None else float(value) if dtype == pl.Float64 else value], dtype=dtype)
+    return pl.Series(
+        name, [None if value is None else float(value) if dtype == pl.Float64 else value], dtype=dtype
+    )

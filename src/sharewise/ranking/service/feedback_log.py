@@ -99,7 +99,9 @@ class FeedbackLog:
         if hour is None:
             over = self._now() >= end_of(name)
             problem = f"The hour of request {request} is over." if over else f"There is no request {request}."
-            raise DataError(problem, "Send feedback of recent lists." if over else "Name one that was answered.")
+            raise DataError(
+                problem, "Send feedback of recent lists." if over else "Name one that was answered."
+            )
         hour.take(request, events)
 
     def collect(self) -> list[Path]:

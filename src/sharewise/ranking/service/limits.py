@@ -1,4 +1,4 @@
-"""Limits: who may ask, how much, how slowly, and how many at once; before anything else looks at a request."""
+"""Limits: who may ask, how much, how slowly, how many at once; before anything else looks at a request."""
 
 from __future__ import annotations
 

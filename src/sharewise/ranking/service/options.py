@@ -16,8 +16,8 @@ class ServiceOptions:
 
     Args:
         host, port: to listen on.
-        token: that every request but ``GET /health`` must bring as ``Authorization: Bearer ...``; "" for none,
-            which only an address of this machine may have.
+        token: that every request but ``GET /health`` must bring as ``Authorization: Bearer ...``; "" for
+            none, which only an address of this machine may have.
         most_items: of one list.
         most_bytes: of the body of a request.
         body_seconds: in which a body must have come.
@@ -48,6 +48,6 @@ class ServiceOptions:
             raise ConfigError(f"Service option 'port' is {self.port}.", "Use 0 to 65,535.")
         if self.host not in LOCAL and not self.token:
             raise ConfigError(
-                f"Without a token everybody who reaches '{self.host}' could ask the service and write its log.",
+                f"Without a token everybody who reaches '{self.host}' could ask, and write the log.",
                 "Give a token, or listen on 127.0.0.1.",
             )

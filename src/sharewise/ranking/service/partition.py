@@ -1,4 +1,4 @@
-"""A journal becomes a partition: impressions with what came of them, one row each, as `rank train` reads them.
+"""A journal becomes a partition: impressions with what came of them, a row each, as `rank train` reads them.
 
 What came for one impression several times, as when a sender repeats what was not answered in time, is one
 row: of every column the last value that was given.
@@ -20,7 +20,9 @@ from sharewise.ranking.service.hour import SERVED
 KEY = ("request", "item")
 #: Feedback that is false where nothing else was said; the rest is missing then.
 FALSE = ("clicked", "liked", "dismissed")
-PLAIN: dict[str, pl.DataType] = {str(one): one for one in (pl.String(), pl.Int64(), pl.Float64(), pl.Boolean())}
+PLAIN: dict[str, pl.DataType] = {
+    str(one): one for one in (pl.String(), pl.Int64(), pl.Float64(), pl.Boolean())
+}
 
 
 def plain(frame: pl.DataFrame) -> pl.DataFrame:

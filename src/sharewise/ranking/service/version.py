@@ -1,4 +1,4 @@
-"""Version: a ranker and candidates, loaded; a request is answered by one of them from its start to its end."""
+"""Version: a ranker and candidates, loaded; one version answers a request from its start to its end."""
 
 from __future__ import annotations
 
