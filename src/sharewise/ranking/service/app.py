@@ -24,6 +24,8 @@ from sharewise.ranking.service.service import Service
 
 #: Seconds between two looks for hours that are over.
 POLL = 5.0
+#: Threads that wait for the disk, and share its flushes.
+WRITERS = 16
 #: What errors of a sort are answered with: a bad request or model; anything else is our disk's fault.
 STATUS: tuple[tuple[type[SharewiseError], int], ...] = (
     (DataError, 422),
@@ -42,6 +44,7 @@ def make_app(service: Service, options: ServiceOptions) -> Limits:
         options: limits.
     """
     workers = anyio.CapacityLimiter(options.workers)
+    writers = anyio.CapacityLimiter(WRITERS)
     changes = anyio.CapacityLimiter(1)  # loading a model takes none of those that answer
 
     async def work(limiter: anyio.CapacityLimiter, call: Callable[[], Found]) -> Found:
@@ -63,7 +66,7 @@ def make_app(service: Service, options: ServiceOptions) -> Limits:
     async def feedback(body: FeedbackBody) -> JSONResponse:
         """Add what came of a list; it is on the disk when this is answered."""
         events = [event.model_dump(exclude_none=True) for event in body.events]
-        return JSONResponse(await work(workers, partial(service.feedback, body.request, events)))
+        return JSONResponse(await work(writers, partial(service.feedback, body.request, events)))
 
     @app.post("/models")
     async def models(body: ModelsBody) -> JSONResponse:

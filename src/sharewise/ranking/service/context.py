@@ -17,7 +17,14 @@ from sharewise.ranking.schema import LogSchema
 #: Columns that the service itself fills.
 OWN = ("time", "request", "user", "query", "item", "position", "source", SIMILARITY)
 TYPES: dict[str, pl.DataType] = {"text": pl.String(), "number": pl.Int64()}
-WORDS = {pl.String: "a text", pl.Int64: "a whole number", pl.Float64: "a number"}
+#: Of hashed columns, whose texts and whole numbers are told apart by their values alone.
+EITHER = pl.Null()
+WORDS = {
+    pl.String: "a text",
+    pl.Int64: "a whole number",
+    pl.Float64: "a number",
+    pl.Null: "a text or a whole number",
+}
 #: The largest whole number that a column holds.
 LARGEST = 2**63 - 1
 
@@ -52,7 +59,7 @@ class Asking:
             **{name: TYPES[kept] for name, kept in schema.vocabulary.items()},
             **dict.fromkeys(schema.counts, pl.Int64()),
             **dict.fromkeys(schema.numbers, pl.Float64()),
-            **dict.fromkeys(schema.hashed, pl.String()),
+            **dict.fromkeys(schema.hashed, EITHER),
         }
         known = {*OWN, *FEEDBACK, *remembered}
         may = {name: types[name] for name in schema.features if name in remembered}
@@ -97,6 +104,9 @@ class Asking:
 
 def _one(name: str, value: Any, dtype: pl.DataType) -> pl.Series:
     """Return a column of one value."""
+    given = dtype
+    if dtype == EITHER:
+        dtype = pl.String() if isinstance(value, str) else pl.Int64()
     if isinstance(value, bool):
         value = str(value).lower() if dtype == pl.String else int(value)
     right = (
@@ -106,7 +116,7 @@ def _one(name: str, value: Any, dtype: pl.DataType) -> pl.Series:
         or (dtype == pl.Float64 and isinstance(value, int | float) and abs(value) < 1e300)
     )
     if not right:
-        raise DataError(f"'{name}' is {value!r:.60}.", f"Give {WORDS[type(dtype)]} or null.")
+        raise DataError(f"'{name}' is {value!r:.60}.", f"Give {WORDS[type(given)]} or null.")
     return pl.Series(
         name, [None if value is None else float(value) if dtype == pl.Float64 else value], dtype=dtype
     )

@@ -45,22 +45,27 @@ class Limits:
             return
         busy = scope["path"] in BUSY
         try:
-            self._check(scope, busy)
-            self._inside += busy
-            try:
-                body = await self._body(scope, receive)
-                await self._app(scope, _replay(body, receive), send)
-            finally:
-                self._inside -= busy
+            self._check_token(scope)
+            self._check_load(busy)
+            body = await self._body(scope, receive)  # slow senders take nobody's place
+            self._check_load(busy)
         except _Refused as refusal:
             await _answer(send, refusal)
+            return
+        self._inside += busy
+        try:
+            await self._app(scope, _replay(body, receive), send)
+        finally:
+            self._inside -= busy
 
-    def _check(self, scope: MutableMapping[str, Any], busy: bool) -> None:
+    def _check_token(self, scope: MutableMapping[str, Any]) -> None:
         token = self._options.token
         if token and scope["path"] != OPEN:
             given = _header(scope, b"authorization")
             if not hmac.compare_digest(given, b"Bearer " + token.encode()):
                 raise _Refused(401, "The request brings no valid token.", "Send Authorization: Bearer ...")
+
+    def _check_load(self, busy: bool) -> None:
         if busy and self._inside >= self._options.waiting:
             raise _Refused(503, "Too many requests are waiting.", "Try again in a second.")
 
