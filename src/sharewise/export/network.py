@@ -76,7 +76,7 @@ class Network(nn.Module):
         return found[0].gather(1, chosen).squeeze(1)
 
     def _of(self, group: TaskGroup, outputs: Tensor) -> Float[Tensor, "rows tasks width"]:
-        own = outputs[:, group.columns].unflatten(1, (len(group.index), group.width))
+        own = outputs[:, group.columns].view(-1, len(group.index), group.width)
         own = group.kind.link(own)
         if not group.kind.standardised:
             return own

@@ -47,7 +47,8 @@ def make_partition(records: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
     Args:
         records: lists and feedback, in the order in which they came.
     """
-    served, given = [], []
+    served: list[Mapping[str, Any]] = []
+    given: list[Mapping[str, Any]] = []
     for record in records:
         (served if SERVED in record else given).append(record)
     events = _events(given)

@@ -1,0 +1,266 @@
+"""Speed of the ranking service: one request in Python, then a load over HTTP, with models swapped under it.
+
+Claim: ranking 300 candidates by five objectives takes at most 3.5 ms at the median on one thread; the service
+answers 100 requests a second with a p99 of at most 25 ms; swaps, broken models among them, fail no request.
+
+A simulated world gives the log, a ranker and candidates of 300 items learn from it, the ranker is exported.
+Part `python`: the steps of a request in this process, on one thread: `rank_only.p50_ms` (features as a frame
+-> inputs -> network -> blend), `network.p50_ms` (the network alone), `recommend.p50_ms` (all of a request).
+Part `load`: requests to `sharewise rank serve` in a process of its own at fixed rates, sent on time whether
+others were answered or not; `r100.p99_ms` and so on, counted from when a request was due. Part `swap`: at 50
+requests a second, models change and broken ones are offered; `swap.failed_requests`. Part `killed`: `kill -9`
+while feedback comes; `killed.lost` and `killed.doubled` of what was acknowledged.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import polars as pl
+
+import common
+from sharewise.export import write_export
+from sharewise.ranking.artifact import load_ranker
+from sharewise.ranking.candidates import CandidatePlan, ListOptions, fit_candidates
+from sharewise.ranking.export import export_ranker
+from sharewise.ranking.fit import fit_stream
+from sharewise.ranking.options import LogOptions, StreamOptions
+from sharewise.ranking.plan import RankPlan
+from sharewise.ranking.recommend import list_best
+from sharewise.ranking.service import FeedbackLog, load_version
+from sharewise.ranking.service.feedback_log import microseconds
+from sharewise.ranking.world import WorldOptions, write_world
+
+ITEM = ("item_topic", "item_seconds", "item_hours", "item_impressions", "item_clicks", "item_likes")
+USER = ("user_hours", "user_impressions", "user_clicks")
+#: What no request and no memory can say when serving.
+DROP = ("user_topic_clicks", "source")
+CONTEXT = {"device": "phone", "hour_of_day": 20}
+SECONDS, QUICK = 20.0, 4.0
+
+
+def prepare(root: Path, quick: bool) -> None:
+    """Leave ``a`` and ``b``, exported rankers, ``cut``, a broken one, and ``candidates`` in a folder."""
+    world = WorldOptions(hours=2 if quick else 6)
+    write_world(world, root / "world")
+    log = root / "world" / "log"
+    lists = ListOptions(
+        remember_item=(*ITEM, "item_dismissals"), remember_query=("query_topic",), remember_user=USER
+    )
+    fit_candidates(str(log), CandidatePlan(candidates=lists), folder=root / "candidates")
+    for name, seed in (("a", 0), ("b", 1)):
+        plan = RankPlan(log=LogOptions(drop=DROP), train=StreamOptions(device="cpu", seed=seed))
+        fit_stream(log, plan, folder=root / f"run-{name}")
+        write_export(export_ranker(load_ranker(root / f"run-{name}")), root / "models" / name)
+    write_export(export_ranker(load_ranker(root / "run-a")), root / "models" / "cut")
+    network = root / "models" / "cut" / "model.onnx"
+    network.write_bytes(network.read_bytes()[:-100])
+    common.say("a ranker and candidates are there")
+
+
+def python(root: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return how long the steps of a request take here, in milliseconds."""
+    version = load_version(root / "models" / "a", root / "candidates")
+    asked = version.asking.frame(3, 7, CONTEXT)
+    all_of_them = list_best(version.ranker, version.retriever, asked, 10**6).features
+    rows = version.ranker.encoding.read(all_of_them, labelled=False)
+    chance = np.random.default_rng(0)
+    times = 50 if arguments.quick else 400
+    steps: dict[str, Callable[[], object]] = {
+        "rank_only": lambda: version.ranker.predict(all_of_them),
+        "network": lambda: version.ranker.engine.run(rows.inputs),  # type: ignore[attr-defined]
+        "candidates": lambda: version.retriever.propose([int(chance.integers(20_000))], [7]),
+        "recommend": lambda: version.recommend(int(chance.integers(20_000)), 7, CONTEXT, 10),
+    }
+    return {"rows": len(all_of_them)} | {name: _timed(step, times) for name, step in steps.items()}
+
+
+def _timed(step: Callable[[], object], times: int) -> dict[str, float]:
+    found = []
+    for _ in range(times + 10):
+        began = time.perf_counter()
+        step()
+        found.append(1000 * (time.perf_counter() - began))
+    return percentiles(found[10:])
+
+
+def percentiles(values: list[float]) -> dict[str, float]:
+    """Return the median and the tail of times."""
+    if not values:
+        return {}
+    p50, p95, p99 = np.quantile(values, [0.5, 0.95, 0.99]).tolist()
+    return {"p50_ms": p50, "p95_ms": p95, "p99_ms": p99}
+
+
+class Served:
+    """The service in a process of its own."""
+
+    def __init__(self, root: Path, log: Path) -> None:
+        with socket.socket() as found:
+            found.bind(("127.0.0.1", 0))
+            port = found.getsockname()[1]
+        models = root / "models"
+        command = [sys.executable, "-m", "sharewise", "rank", "serve", models / "a", root / "candidates"]
+        own = ["--log", log, "--port", port, "--models", models]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        self.process = subprocess.Popen(
+            [*map(str, command), *map(str, own)], env=environment, stdout=subprocess.DEVNULL
+        )
+        self.url = f"http://127.0.0.1:{port}"
+        for _ in range(600):
+            try:
+                httpx.get(f"{self.url}/health")
+                return
+            except httpx.TransportError:
+                time.sleep(0.1)
+        raise SystemExit("the service did not start")
+
+    def end(self, how: signal.Signals = signal.SIGTERM) -> None:
+        self.process.send_signal(how)
+        self.process.wait()
+
+
+async def send(url: str, rate: float, seconds: float) -> dict[str, Any]:
+    """Send requests at a rate, on time; return how long after it was due each was answered, and failures."""
+    chance, late, failed = np.random.default_rng(0), [], []
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=200)
+    async with httpx.AsyncClient(base_url=url, limits=limits, timeout=30) as client:
+
+        async def one(due: float) -> None:
+            user, query = (int(n) for n in chance.integers(0, 5000, 2))
+            body = {"user": user, "query": query, "context": CONTEXT, "count": 10}
+            try:
+                answer = await client.post("/recommend", json=body)
+                found = answer.json()
+                right = answer.status_code == 200 and len(found["items"]) == 10
+            except (httpx.HTTPError, ValueError, KeyError):
+                right = False
+            (late if right else failed).append(1000 * (time.perf_counter() - due))
+
+        began, tasks = time.perf_counter() + 0.1, []
+        for number in range(round(rate * seconds)):
+            due = began + number / rate
+            await asyncio.sleep(max(0.0, due - time.perf_counter()))
+            tasks.append(asyncio.create_task(one(due)))
+        await asyncio.gather(*tasks)
+    took = time.perf_counter() - began
+    return {**percentiles(late), "failed": len(failed), "answered_per_s": len(late) / took}
+
+
+def load(root: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return what requests at several rates met."""
+    served, found = Served(root, root / "served"), {}
+    try:
+        asyncio.run(send(served.url, 20, 1))  # the first ones are untimed
+        for rate in arguments.rates:
+            found[f"r{rate}"] = asyncio.run(send(served.url, rate, QUICK if arguments.quick else SECONDS))
+            common.say(f"{rate} requests/s: {found[f'r{rate}']}")
+    finally:
+        served.end()
+    return found
+
+
+def swap(root: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return how many requests failed while models changed."""
+    served = Served(root, root / "swapped")
+    names = ["b", "cut", "a", "b", "a", "cut"] * (1 if arguments.quick else 3)
+
+    async def change() -> list[int]:
+        codes = []
+        async with httpx.AsyncClient(base_url=served.url, timeout=60) as client:
+            for name in names:
+                codes.append((await client.post("/models", json={"ranker": name})).status_code)
+                await asyncio.sleep(0.3)
+        return codes
+
+    async def both() -> tuple[dict[str, Any], list[int]]:
+        found, codes = await asyncio.gather(
+            send(served.url, 50, QUICK if arguments.quick else SECONDS), change()
+        )
+        return found, codes
+
+    try:
+        found, codes = asyncio.run(both())
+    finally:
+        served.end()
+    wrong = sum((code == 200) == (name == "cut") for code, name in zip(codes, names, strict=True))
+    return {**found, "failed_requests": found["failed"], "offered": len(names), "wrongly_decided": wrong}
+
+
+def killed(root: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return what of acknowledged feedback was lost, and what is there twice, after several `kill -9`."""
+    log, acknowledged = root / "killed", set()
+    kills = 2 if arguments.quick else 10
+
+    async def tell(url: str, ended: asyncio.Event) -> None:
+        async with httpx.AsyncClient(base_url=url, timeout=5) as client:
+            while not ended.is_set():
+                try:
+                    answer = await client.post("/recommend", json={"user": 3, "context": CONTEXT, "count": 5})
+                    found = answer.json()
+                    events = [{"item": one["item"], "clicked": True} for one in found["items"]]
+                    body = {"request": found["request"], "events": events}
+                    if (await client.post("/feedback", json=body)).status_code == 200:
+                        acknowledged.update((found["request"], one["item"]) for one in events)
+                except (httpx.HTTPError, ValueError, KeyError):
+                    return
+
+    async def once(served: Served, turn: int) -> None:
+        ended = asyncio.Event()
+        tellers = [asyncio.create_task(tell(served.url, ended)) for _ in range(4)]
+        await asyncio.sleep(0.5 + 0.13 * turn)
+        await asyncio.to_thread(served.end, signal.SIGKILL)
+        ended.set()
+        await asyncio.gather(*tellers)
+
+    for turn in range(kills):
+        asyncio.run(once(Served(root, log), turn))
+    later = microseconds() + 7_200_000_000
+    FeedbackLog(log, now=lambda: later).close()
+    rows = pl.read_parquet(log / "*.parquet").select("request", "item").rows()
+    return {
+        "kills": kills,
+        "acknowledged": len(acknowledged),
+        "lost": len(acknowledged - set(rows)),
+        "doubled": len(rows) - len(set(rows)),
+    }
+
+
+PARTS: dict[str, Callable[[Path, argparse.Namespace], dict[str, Any]]] = {
+    "python": python,
+    "load": load,
+    "swap": swap,
+    "killed": killed,
+}
+
+
+def main() -> None:
+    parser = common.parser(__doc__)
+    parser.add_argument("--parts", nargs="+", choices=tuple(PARTS), default=list(PARTS))
+    parser.add_argument("--rates", nargs="+", type=int, default=[1, 50, 100, 200])
+    chosen = parser.parse_args()
+    common.start(chosen)
+    with tempfile.TemporaryDirectory() as folder:
+        prepare(Path(folder), chosen.quick)
+        figures: dict[str, Any] = {}
+        for name in chosen.parts:
+            found = PARTS[name](Path(folder), chosen)
+            figures |= found if name in ("python", "load") else {name: found}
+    common.finish(figures)
+
+
+if __name__ == "__main__":
+    main()
