@@ -148,7 +148,7 @@ def to_numbers(column: pl.Series) -> NDArray[np.float64]:
             f"Column '{column.name}' is read as numbers, but holds text such as {column.drop_nulls()[0]!r}.",
             "Call it categorical, or mend the column.",
         )
-    return np.asarray(numbers.fill_null(float("nan")).to_numpy())
+    return np.asarray(numbers.to_numpy())  # null becomes NaN
 
 
 def value_names(column: pl.Series) -> pl.Series:

@@ -65,7 +65,8 @@ class NumberLookup(Lookup):
         self._order: Ids = np.zeros(0, dtype=np.int64)
 
     def find(self, values: pl.Series) -> Ids:
-        x = np.asarray(values.fill_null(0).to_numpy(), dtype=np.int64)
+        filled = values.fill_null(0) if values.null_count() else values
+        x = np.asarray(filled.to_numpy(), dtype=np.int64)
         found = self._halved(x) if self._table is None else _placed(self._table, x)
         return np.where(values.is_null().to_numpy(), self._null, found) if values.null_count() else found
 

@@ -41,8 +41,8 @@ class Ids:
             raise DataError(
                 f"The ids '{self.name}' are {values.dtype}, not {held}.", "Give them as the log has them."
             )
-        known = values.is_not_null().to_numpy()
-        return np.where(known, self._lookup.find(values.cast(KEPT[self.kept][0])), -1)
+        found = self._lookup.find(values.cast(KEPT[self.kept][0]))
+        return np.where(values.is_not_null().to_numpy(), found, -1) if values.null_count() else found
 
     def learn(self, values: pl.Series) -> NDArray[np.int64]:
         """Give rows to the ids that have none, in the order of their coming; return all ids' rows."""

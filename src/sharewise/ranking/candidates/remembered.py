@@ -47,8 +47,10 @@ class Remembered:
             self._places = _places(self._frame[ROW].to_numpy())
         inside = (rows >= 0) & (rows < len(self._places))
         place = np.where(inside, self._places[np.where(inside, rows, 0)], -1)
-        known = pl.Series(place, dtype=pl.Int64).replace(-1, None)
-        return self._frame.select(pl.col(self.columns).gather(known))
+        known = self._frame.select(self.columns)
+        if (place < 0).any():
+            return known.select(pl.all().gather(pl.Series(place, dtype=pl.Int64).replace(-1, None)))
+        return known[place]
 
     def tensors(self) -> dict[str, Tensor]:
         """Return all that is known, by name: a table in Arrow's format, as bytes."""
