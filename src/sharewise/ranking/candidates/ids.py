@@ -42,7 +42,9 @@ class Ids:
                 f"The ids '{self.name}' are {values.dtype}, not {held}.", "Give them as the log has them."
             )
         found = self._lookup.find(values.cast(KEPT[self.kept][0]))
-        return np.where(values.is_not_null().to_numpy(), found, -1) if values.null_count() else np.array(found)
+        if not values.null_count():
+            return np.array(found)
+        return np.where(values.is_not_null().to_numpy(), found, -1)
 
     def learn(self, values: pl.Series) -> NDArray[np.int64]:
         """Give rows to the ids that have none, in the order of their coming; return all ids' rows."""
