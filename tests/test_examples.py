@@ -72,10 +72,30 @@ def shown(rows: int = 40) -> pl.DataFrame:
     )
 
 
+def ranking_runs(folder: Path) -> pl.DataFrame:
+    """Leave a ranker's and candidates' runs where the page on ranking looks for them; return requests."""
+    from sharewise.ranking.candidates import fit_candidates
+    from sharewise.ranking.fit import fit_stream
+    from sharewise.ranking.options import LogOptions
+    from sharewise.ranking.plan import RankPlan
+    from sharewise.ranking.world import WorldOptions, write_world
+
+    world = WorldOptions(users=200, videos=100, hours=2, requests_per_hour=100)
+    write_world(world, folder / "small")
+    log = folder / "small" / "log"
+    known = pl.read_parquet_schema(next(log.iterdir()))
+    beside = tuple(n for n in known if n.startswith(("user_", "item_", "query_", "hour_")) or n == "source")
+    fit_stream(log, RankPlan(log=LogOptions(drop=beside)), folder=folder / "runs/ranker")
+    fit_candidates(log, folder=folder / "runs/candidates")
+    return pl.DataFrame({"user": [17, 18], "query": [1001, None], "device": ["phone", "tv"]})
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
 def test_python_of_the_pages(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {"flights": flights(), "shown": shown(), "__name__": "page"}
+    if page.stem == "ranking":
+        names["requests"] = ranking_runs(tmp_path)
     for block in PYTHON.findall(page.read_text(encoding="utf-8")):
         exec(compile(block, str(page), "exec"), names)
 
@@ -89,11 +109,17 @@ def test_links_lead_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
 def test_configurations_of_the_pages_are_valid(page: Path) -> None:
     from sharewise.config import parse_config
+    from sharewise.config.candidates import parse_candidates_config
     from sharewise.config.meta_load import parse_meta_config
     from sharewise.config.rank_train import parse_rank_config
     from sharewise.config.world import parse_world_config
 
-    readers = {"[learner]": parse_meta_config, "[log]": parse_rank_config, "[world]": parse_world_config}
+    readers = {
+        "[candidates]": parse_candidates_config,
+        "[learner]": parse_meta_config,
+        "[log]": parse_rank_config,
+        "[world]": parse_world_config,
+    }
     for block in TOML.findall(page.read_text(encoding="utf-8")):
         read = next((reader for table, reader in readers.items() if table in block), parse_config)
         read(block, source=page.name)
