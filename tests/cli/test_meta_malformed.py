@@ -142,7 +142,7 @@ def test_tables(name: str, command: Command, meta: Path) -> None:
 
 def test_classes_without_support_examples(command: Command, meta: Path) -> None:
     (meta / "run.toml").write_text(replaced('"maml"', '"protonet"', LEVELS).replace("shots = 3", "shots = 1"))
-    assert "no support example" in refused(command, meta, "meta", "train", "run.toml", "--out", "out")
+    assert "no example of class" in refused(command, meta, "meta", "train", "run.toml", "--out", "out")
     assert not (meta / "out").exists()
 
 
