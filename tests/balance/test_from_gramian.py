@@ -272,3 +272,32 @@ def test_modo_follows_the_product() -> None:
         weighting.hear(j @ j.T @ weights.double())  # type: ignore[attr-defined]
     best = direction(j, make("mgda", 3)(signals(j))).norm()
     assert float(direction(j, weights).norm()) <= float(best) * 1.01 + 1e-6
+
+
+@pytest.mark.parametrize("angle", [1e-2, 1e-4, 1e-6])
+def test_positive_root_of_two_gradients_that_nearly_cancel(angle: float) -> None:
+    """With equal lengths it is known: both weights are (1 + cosine)^-½."""
+    sine, cosine = math.sin(angle), -math.cos(angle)
+    j = torch.tensor([[1.0, 0.0], [cosine, sine]], dtype=torch.float64)
+    wanted = 1 / (math.sqrt(2) * math.sin(angle / 2))
+    found = positive_root(j @ j.T, ridge=0.0)
+    assert found.tolist() == pytest.approx([wanted, wanted], rel=1e-3)
+
+
+@pytest.mark.parametrize("power", [0.5, 1.0])
+@pytest.mark.parametrize("tasks", [2, 10])
+@pytest.mark.parametrize("apart", [1e-2, 1e-4, 1e-8, 1e-12])
+def test_positive_root_ends_when_only_rounding_is_left(
+    apart: float, tasks: int, power: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Gradients that cancel but for a share of `apart` took all the steps that there are."""
+    generator = torch.Generator().manual_seed(0)
+    j = torch.randn(tasks, 3 * tasks, dtype=torch.float64, generator=generator)
+    j[-1] = apart * j[-1] - j[:-1].sum(0)
+    steps = []
+    solve = np.linalg.solve
+    monkeypatch.setattr(np.linalg, "solve", lambda *system: (steps.append(1), solve(*system))[1])
+    found = positive_root(j @ j.T, power)
+    assert bool(found.isfinite().all())
+    assert bool((found > 0).all())
+    assert len(steps) <= 60

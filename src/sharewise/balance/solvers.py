@@ -26,7 +26,8 @@ SLACK = 1e-9
 EXCHANGES = 60
 #: Newton steps at most, and the relative residual at which they end.
 STEPS, DONE = 100, 1e-11
-#: Steps without search after which nothing but rounding is left of a residual: soon each squares it.
+#: Steps that bring nearly nothing after which nothing but rounding is left: near the end each squares the
+#: residual.
 CLOSE = 8
 TINY = 1e-12
 
@@ -213,7 +214,7 @@ def positive_root(
         length = min(1.0, 0.9 / max(float((-step / b).max()), TINY))
         value = _potential(system, pull, b, power)
         search = decrease > 1e-9 * abs(value)  # below that, rounding decides which value is smaller
-        close += not search
+        close += decrease <= 1e-6 * abs(value)
         while (
             search
             and length > TINY
