@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from sharewise.config import load_config
+from sharewise import files
+from sharewise.config import load_config, to_toml
+from sharewise.config.options import Section
 from sharewise.errors import CheckpointError, ConfigError, SharewiseError
 from sharewise.files import MANIFEST
 from sharewise.train import Run
@@ -108,3 +111,20 @@ def _stored(out: Path, load: Callable[[Path], object]) -> object:
         return load(out / CONFIG)
     except SharewiseError:
         return None
+
+
+@contextmanager
+def keeping_config(out: Path, config: Section) -> Iterator[None]:
+    """Keep the configuration in the folder of its run; not if the run is refused before its first checkpoint:
+    mended, the configuration will be another.
+    """
+    fresh = first_process() and not (out / CONFIG).is_file()
+    if fresh:
+        files.make_folder(out)
+        files.write_bytes(out / CONFIG, to_toml(config).encode())
+    try:
+        yield
+    except SharewiseError:
+        if fresh and not (out / "checkpoint").exists():
+            files.remove(out / CONFIG)
+        raise

@@ -10,11 +10,9 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table as Grid
 
-from sharewise import files
-from sharewise.cli.folders import CONFIG, METRICS, check_folder
-from sharewise.config import to_toml
+from sharewise.cli.folders import CONFIG, METRICS, check_folder, keeping_config
 from sharewise.config.candidates import load_candidates_config
-from sharewise.errors import ConfigError, DataError, SharewiseError
+from sharewise.errors import ConfigError, DataError
 from sharewise.files import MANIFEST
 from sharewise.ranking.candidates.artifact import ASIDE, CANDIDATES, KIND, LEARNT
 from sharewise.ranking.candidates.fit import CandidatesResult, fit_candidates
@@ -34,17 +32,9 @@ def run_rank_candidates(config: Path, out: Path) -> None:
         raise ConfigError("Candidates are learnt by one process.", "Start the command without torchrun.")
     chosen = load_candidates_config(config)
     check_folder(out, chosen, own=OWN, load=load_candidates_config)
-    fresh = not (out / CONFIG).is_file()
-    if fresh:
-        files.make_folder(out)
-        files.write_bytes(out / CONFIG, to_toml(chosen).encode())
-    try:
+    with keeping_config(out, chosen):
         progress = RichProgress(label="learning")
         result = fit_candidates(chosen.log.source, chosen.plan(), folder=out, progress=progress)
-    except SharewiseError:
-        if fresh and not (out / "checkpoint").exists():  # mended, the configuration will be another
-            files.remove(out / CONFIG)
-        raise
     if result.proposer is None:
         raise DataError(_nothing(result, chosen.log.source), "Mend the partitions, or name another folder.")
     console = Console()

@@ -6,12 +6,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from sharewise import files
-from sharewise.cli.folders import CONFIG, METRICS, check_folder, first_process
+from sharewise.cli.folders import CONFIG, METRICS, check_folder, first_process, keeping_config
 from sharewise.cli.rank_evaluating import show_measures
-from sharewise.config import to_toml
 from sharewise.config.rank_train import load_rank_config
-from sharewise.errors import DataError, SharewiseError
+from sharewise.errors import DataError
 from sharewise.files import MANIFEST
 from sharewise.ranking.artifact import ASIDE, ENCODING, RANKER
 from sharewise.ranking.fit import StreamResult, fit_stream
@@ -29,19 +27,11 @@ def run_rank_train(config: Path, out: Path, follow: bool = False) -> None:
     """Train the ranker that a configuration describes, and leave a run in `out`."""
     chosen = load_rank_config(config)
     check_folder(out, chosen, own=OWN, load=load_rank_config)
-    fresh = first_process() and not (out / CONFIG).is_file()
-    if fresh:
-        files.make_folder(out)
-        files.write_bytes(out / CONFIG, to_toml(chosen).encode())
-    try:
-        waiting = chosen.follow if follow else None
+    waiting = chosen.follow if follow else None
+    with keeping_config(out, chosen):
         result = fit_stream(
             chosen.log.source, chosen.plan(), folder=out, follow=waiting, progress=RichProgress()
         )
-    except SharewiseError:
-        if fresh and not (out / "checkpoint").exists():  # mended, the configuration will be another
-            files.remove(out / CONFIG)
-        raise
     if result.ranker is None:
         raise DataError(_nothing(result, chosen.log.source), "Mend the partitions, or name another folder.")
     if first_process():
