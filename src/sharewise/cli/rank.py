@@ -152,6 +152,10 @@ def serve(
             help="A folder of rankers and candidates that POST /models may name.", show_default=False
         ),
     ] = None,
+    experiments: Annotated[
+        Path | None,
+        typer.Option(help="A folder of experiments, one a TOML file.", show_default=False),
+    ] = None,
     token_file: Annotated[
         Path | None,
         typer.Option(help="A file with the token that requests must bring.", show_default=False),
@@ -169,4 +173,23 @@ def serve(
     from sharewise.ranking.service.options import ServiceOptions
 
     limits = partial(ServiceOptions, host, port, workers=workers, waiting=waiting, settle=settle)
-    run_rank_serve(ranker, candidates, log, models, token_file, limits)
+    run_rank_serve(ranker, candidates, log, models, token_file, limits, experiments)
+
+
+@app.command()
+def experiment(
+    plan: Annotated[
+        Path, typer.Argument(help="The experiment, a TOML file with its arms.", show_default=False)
+    ],
+    log: Annotated[
+        str, typer.Argument(help="The log that was served: a folder of partitions.", show_default=False)
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The page to write; its numbers go beside it, as .json.", show_default=False),
+    ] = None,
+) -> None:
+    """Say what a log tells of an experiment: effects by user, intervals that allow for looking, alarms."""
+    from sharewise.cli.rank_experiment import run_rank_experiment
+
+    run_rank_experiment(plan, log, out)

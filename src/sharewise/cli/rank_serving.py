@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
+from sharewise.config.experiment import load_experiment
 from sharewise.errors import ConfigError
 from sharewise.files import reported
+from sharewise.ranking.experiment import ExperimentPlan
 from sharewise.ranking.service import FeedbackLog, Service, ServiceOptions
 from sharewise.ranking.service.run import check_server, run_service
+from sharewise.report import render_service
 
 
 def run_rank_serve(
@@ -21,6 +25,7 @@ def run_rank_serve(
     models: Path | None,
     token: Path | None,
     limits: Callable[..., ServiceOptions],
+    experiments: Path | None = None,
 ) -> None:
     """Serve until interrupted.
 
@@ -30,15 +35,18 @@ def run_rank_serve(
         models: the folder whose sub-folders may become versions.
         token: a file that holds the token.
         limits: token -> options.
+        experiments: a folder of experiments, one a TOML file; None for none.
     """
     check_server()
     options = limits(token=_token(token))
     if models is not None and not models.is_dir():
         raise ConfigError(f"There is no folder '{models}' of models.", "Name one, or leave --models out.")
+    plans = partial(_plans, experiments)
+    plans()
     feedback = FeedbackLog(log, options.settle)
     try:
-        service = Service(ranker, candidates, feedback, models, options.threads)
-        version, console = service.versions.current, Console()
+        service = Service(ranker, candidates, feedback, models, options.threads, plans)
+        version, console = service.versions.current.base, Console()
 
         def started() -> None:
             console.print(
@@ -50,9 +58,18 @@ def run_rank_serve(
             )
             sys.stdout.flush()
 
-        run_service(service, options, started)
+        run_service(service, options, started, render_service)
     finally:
         feedback.close()
+
+
+def _plans(folder: Path | None) -> list[ExperimentPlan]:
+    """Return the experiments of a folder, by the names of their files."""
+    if folder is None:
+        return []
+    if not folder.is_dir():
+        raise ConfigError(f"There is no folder '{folder}' of experiments.", "Name one with a TOML file each.")
+    return [load_experiment(path).plan() for path in sorted(folder.glob("*.toml"))]
 
 
 def _token(path: Path | None) -> str:

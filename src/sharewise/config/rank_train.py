@@ -25,7 +25,7 @@ from sharewise.ranking.plan import MODEL, RankPlan
 from sharewise.tasks import TaskSet
 
 
-def _kind(value: Any) -> Any:
+def as_kind(value: Any) -> Any:
     """Let the kind alone stand for its table: ``bias = "tower"``."""
     return {"kind": value} if isinstance(value, str) else value
 
@@ -68,8 +68,8 @@ class RankConfig(Section):
     log: RankLogConfig
     tasks: tuple[TaskConfig, ...] = ()
     model: Annotated[ModelOptions, checked(ModelOptions)] = MODEL
-    bias: Annotated[BiasOptions, checked(BiasOptions), BeforeValidator(_kind)] = BiasOptions()
-    blend: Annotated[BlendOptions, checked(BlendOptions), BeforeValidator(_kind)] = BlendOptions()
+    bias: Annotated[BiasOptions, checked(BiasOptions), BeforeValidator(as_kind)] = BiasOptions()
+    blend: Annotated[BlendOptions, checked(BlendOptions), BeforeValidator(as_kind)] = BlendOptions()
     measure: Annotated[MeasureOptions, checked(MeasureOptions)] = MeasureOptions()
     train: Annotated[StreamOptions, checked(StreamOptions)] = StreamOptions()
     balance: BalanceConfig = BalanceConfig()

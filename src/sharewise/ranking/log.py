@@ -9,6 +9,11 @@ from __future__ import annotations
 
 import polars as pl
 
+#: Columns that say how a list came about, as the service writes them: name -> (type, what it is).
+SERVED: dict[str, tuple[pl.DataType, str]] = {
+    "served_by": (pl.String(), "the version that made the list"),
+    "arms": (pl.String(), 'the arms that the user was in: "experiment=arm", with ";" between several'),
+}
 #: Columns with a meaning of their own: name -> (type, what it is).
 COLUMNS: dict[str, tuple[pl.DataType, str]] = {
     "time": (pl.Datetime("us"), "when the list was shown, UTC"),
@@ -19,6 +24,7 @@ COLUMNS: dict[str, tuple[pl.DataType, str]] = {
     "position": (pl.Int64(), "its place in the list, from 1"),
     "device": (pl.String(), "where it was shown"),
     "source": (pl.String(), "the generator that proposed it"),
+    **SERVED,
     "clicked": (pl.Boolean(), "whether it was clicked"),
     "watched": (pl.Float64(), "seconds watched; null without a click"),
     "liked": (pl.Boolean(), "whether it was liked"),

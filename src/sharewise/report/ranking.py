@@ -58,21 +58,21 @@ def render_ranking(evidence: Evidence, config_text: str, beside: str) -> str:
 def context(evidence: Evidence, config_text: str, beside: str) -> dict[str, Any]:
     """Return what the template reads."""
     measures = evidence["metrics"]["measures"]
-    main = {name: next((m for m in MAIN if m in own), "") for name, own in measures["tasks"].items()}
+    main = main_measures(measures)
     return {
         "evidence": evidence,
         "number": Numbers(evidence),
         "main": {name: measure for name, measure in main.items() if measure},
         "measures": {**MEASURES, **MORE},
         "cells": list(_cells(evidence)),
-        "over_time": list(_over_time(evidence, main)),
+        "over_time": list(over_time(evidence, main)),
         "cohorts": _swatches(COHORTS),
         "tasks": _swatches(measures["tasks"]),
         "ratios": _ratios(evidence, list(measures["tasks"])),
         "calibrations": _calibrations(measures),
         "lists": list(_lists(evidence)),
         "true_lists": _true_lists(evidence),
-        "gates": _gates(evidence, list(measures["tasks"])),
+        "gates": gates_of(evidence, list(measures["tasks"])),
         "places": list(_places(evidence)),
         "sources": _swatches(("learned", "true")),
         "fronts": list(_fronts(evidence)),
@@ -81,6 +81,11 @@ def context(evidence: Evidence, config_text: str, beside: str) -> dict[str, Any]
         "beside": beside,
         "version": version("sharewise"),
     }
+
+
+def main_measures(measures: Mapping[str, Any]) -> dict[str, str]:
+    """Return the measure that stands for each task, "" where it has none."""
+    return {name: next((m for m in MAIN if m in own), "") for name, own in measures["tasks"].items()}
 
 
 def _swatches(names: Sequence[str] | Mapping[str, Any]) -> list[tuple[str, Markup]]:
@@ -106,7 +111,10 @@ def _cells(evidence: Evidence) -> Iterator[tuple[str, str, tuple[str, ...], dict
                 yield task, cohort, (*start, *part, task), found
 
 
-def _over_time(evidence: Evidence, main: Mapping[str, str]) -> Iterator[tuple[str, str, Markup]]:
+def over_time(
+    evidence: Evidence, main: Mapping[str, str], ident: str = "time"
+) -> Iterator[tuple[str, str, Markup]]:
+    """Yield task, measure and plot of its course, from ``history``; `ident` begins the names of the plots."""
     for i, (task, measure) in enumerate(list(main.items())[:PLOTTED]):
         if not measure:
             continue
@@ -123,7 +131,11 @@ def _over_time(evidence: Evidence, main: Mapping[str, str]) -> Iterator[tuple[st
         series = {name: own for name, own in series.items() if any(value is not None for value in own)}
         title = f"{numbers.metric(measure)} of {task} over time"
         places = {name: COHORTS.index(name) for name in series}
-        yield task, measure, plots.course(f"time-{i}", title, numbers.metric(measure), series, places=places)
+        yield (
+            task,
+            measure,
+            plots.course(f"{ident}-{i}", title, numbers.metric(measure), series, places=places),
+        )
 
 
 def _ratios(evidence: Evidence, tasks: Sequence[str]) -> Markup:
@@ -162,7 +174,8 @@ def _true_lists(evidence: Evidence) -> tuple[Markup, list[tuple[str, Markup]]] |
     return plots.course("true-lists", title, "NDCG", series, places=places), _swatches(gains)
 
 
-def _gates(evidence: Evidence, tasks: Sequence[str]) -> tuple[Markup, Markup] | None:
+def gates_of(evidence: Evidence, tasks: Sequence[str], ident: str = "gates") -> tuple[Markup, Markup] | None:
+    """Return plots of gates over time and in the last partition, from ``history`` and ``alarm``."""
     found = [record["gates"] for record in evidence["history"]]
     last = next((own for own in reversed(found) if own is not None), None)
     if last is None:
@@ -171,10 +184,10 @@ def _gates(evidence: Evidence, tasks: Sequence[str]) -> tuple[Markup, Markup] | 
     places = {task: place for place, task in enumerate(tasks)}
     level = (evidence["alarm"], "alarm")
     largest = plots.course(
-        "gates-time", "Largest weight of a gate", "weight", series, places=places, level=level
+        f"{ident}-time", "Largest weight of a gate", "weight", series, places=places, level=level
     )
     names = list(last["weights"])[:PLOTTED]
-    return largest, plots.heat("gates-last", "Gates", names, [last["weights"][name] for name in names])
+    return largest, plots.heat(f"{ident}-last", "Gates", names, [last["weights"][name] for name in names])
 
 
 def _places(evidence: Evidence) -> Iterator[tuple[str, int, Markup]]:

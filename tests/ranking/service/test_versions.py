@@ -18,6 +18,7 @@ from sharewise.export import write_export
 from sharewise.ranking.artifact import load_ranker
 from sharewise.ranking.export import export_ranker
 from sharewise.ranking.service import Version, Versions, load_version
+from sharewise.ranking.service.canary import check_version
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,7 @@ def versions(trained: Trained) -> tuple[Version, Version]:
 
 def test_a_swap_and_the_way_back(versions: tuple[Version, Version]) -> None:
     first, second = versions
-    both = Versions(first)
+    both = Versions(first, check_version)
     assert both.swap(lambda: second) is both.current is second
     assert both.back() is both.current is first
     assert both.back() is second
@@ -63,7 +64,7 @@ def test_a_model_that_predicts_nonsense_is_refused(
     trained: Trained, versions: tuple[Version, Version], tmp_path: Path, value: float, words: str
 ) -> None:
     folder = poisoned(trained, tmp_path / "bad", _spoil(value))
-    both = Versions(versions[0])
+    both = Versions(versions[0], check_version)
     with pytest.raises(CheckpointError, match=words):
         both.swap(lambda: load_version(folder, trained.candidates))
     assert both.current is versions[0]
@@ -72,7 +73,7 @@ def test_a_model_that_predicts_nonsense_is_refused(
 
 
 def test_one_change_at_a_time(versions: tuple[Version, Version]) -> None:
-    both, started, go = Versions(versions[0]), threading.Event(), threading.Event()
+    both, started, go = Versions(versions[0], check_version), threading.Event(), threading.Event()
 
     def slow() -> Version:
         started.set()

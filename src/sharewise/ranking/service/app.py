@@ -1,4 +1,4 @@
-"""The service over HTTP (extra ``serve``): four paths, one kind of error."""
+"""The service over HTTP (extra ``serve``): what is asked and answered, one kind of error."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import anyio
 import anyio.to_thread
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from sharewise.errors import CheckpointError, ConfigError, DataError, SharewiseError
 from sharewise.ranking.service.bodies import FeedbackBody, ModelsBody, RecommendBody
 from sharewise.ranking.service.limits import Limits
+from sharewise.ranking.service.metrics import Metrics
 from sharewise.ranking.service.options import ServiceOptions
+from sharewise.ranking.service.page import page_state
 from sharewise.ranking.service.service import Service
 
 #: Seconds between two looks for hours that are over.
@@ -32,16 +34,20 @@ STATUS: tuple[tuple[type[SharewiseError], int], ...] = (
     (ConfigError, 409),
     (CheckpointError, 409),
 )
+#: Paths whose answers are counted apart.
+PATHS = ("/", "/recommend", "/feedback", "/models", "/models/back", "/experiments", "/health", "/metrics")
 Found = TypeVar("Found")
+Page = Callable[[dict[str, Any]], str]
 log = logging.getLogger("sharewise.service")
 
 
-def make_app(service: Service, options: ServiceOptions) -> Limits:
+def make_app(service: Service, options: ServiceOptions, page: Page | None = None) -> Metrics:
     """Return the ASGI application.
 
     Args:
         service: answers.
         options: limits.
+        page: what `page_state` gives -> HTML; None for no page.
     """
     workers = anyio.CapacityLimiter(options.workers)
     writers = anyio.CapacityLimiter(WRITERS)
@@ -83,10 +89,36 @@ def make_app(service: Service, options: ServiceOptions) -> Limits:
         """Return what answers, and what it asks of requests."""
         return JSONResponse(service.health())
 
+    @app.get("/experiments")
+    async def experiments() -> JSONResponse:
+        """Return what the log says of the experiments that run."""
+        return JSONResponse(await work(changes, service.watching.evidence))
+
+    @app.post("/experiments")
+    async def restart() -> JSONResponse:
+        """Read the experiments anew: those that are there now run from now on."""
+        return JSONResponse(await work(changes, service.restart_experiments))
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        """Return counts and times as Prometheus reads them."""
+        return Response(measured.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    if page is not None:
+
+        @app.get("/", response_class=HTMLResponse)
+        async def home(request: Request) -> HTMLResponse:
+            """Show lists and why, experiments, and what answers."""
+            asked = dict(request.query_params)
+            return HTMLResponse(
+                await work(workers, lambda: page(page_state(service, asked, options.most_items)))
+            )
+
     app.add_exception_handler(SharewiseError, _refuse)
     app.add_exception_handler(HTTPException, _refuse_request)
     app.add_exception_handler(RequestValidationError, _refuse_body)
-    return Limits(app, options)
+    measured = Metrics(Limits(app, options), PATHS, service)
+    return measured
 
 
 def _collecting(service: Service) -> Callable[[FastAPI], contextlib.AbstractAsyncContextManager[None]]:
@@ -106,7 +138,7 @@ def _collecting(service: Service) -> Callable[[FastAPI], contextlib.AbstractAsyn
 async def _collect(service: Service) -> None:
     while True:
         try:
-            await anyio.to_thread.run_sync(service.log.collect)
+            await anyio.to_thread.run_sync(service.watch)
         except SharewiseError as error:  # tried again at the next look
             log.warning("%s", error)
         await asyncio.sleep(POLL)

@@ -11,11 +11,11 @@ import polars as pl
 from sharewise.errors import ConfigError, DataError, nearest
 from sharewise.ranking.candidates.annotate import SIMILARITY
 from sharewise.ranking.candidates.columns import LogColumns
-from sharewise.ranking.log import COLUMNS, FEEDBACK
+from sharewise.ranking.log import COLUMNS, FEEDBACK, SERVED
 from sharewise.ranking.schema import LogSchema
 
 #: Columns that the service itself fills.
-OWN = ("time", "request", "user", "query", "item", "position", "source", SIMILARITY)
+OWN = ("time", "request", "user", "query", "item", "position", "source", *SERVED, SIMILARITY)
 TYPES: dict[str, pl.DataType] = {"text": pl.String(), "number": pl.Int64()}
 #: Of hashed columns, whose texts and whole numbers are told apart by their values alone.
 EITHER = pl.Null()
@@ -39,6 +39,7 @@ class Asking:
         may: of those that it may say; left out they are what the log last said, or missing.
         blank: those of them that are missing if left out: what tells places apart and is no feature.
         labels: columns of the log that only feedback can say, beside the usual ones.
+        ignored: columns that others, who answer beside this one, read.
     """
 
     user: pl.DataType
@@ -47,6 +48,7 @@ class Asking:
     may: dict[str, pl.DataType]
     blank: tuple[str, ...]
     labels: tuple[str, ...]
+    ignored: frozenset[str] = frozenset()
 
     @staticmethod
     def of(schema: LogSchema, columns: LogColumns, remembered: Mapping[str, pl.DataType]) -> Asking:
@@ -86,6 +88,7 @@ class Asking:
             DataError: if a column is missing or unknown, or a value of another type.
         """
         known = {**self.must, **self.may}
+        context = {name: value for name, value in context.items() if name not in self.ignored}
         for name in context:
             if name not in known:
                 raise DataError(

@@ -58,18 +58,20 @@ class FeedbackLog:
         for path in sorted((folder / JOURNAL).glob("*.jsonl")):
             self._recover(path)
 
-    def serve(self, listed: Listed, own: Mapping[str, str], version: str) -> int:
+    def serve(self, listed: Listed, own: Mapping[str, str], version: str, arms: str = "") -> int:
         """Note that a list is being shown; return the number of its request, which is the microsecond.
 
         Args:
             listed: the list of one request.
             own: the log's own name of each column that has another one there.
             version: that made it.
+            arms: that its user is in, as the log has them.
         """
-        features = plain(listed.features)
+        features = plain(listed.features).with_columns(
+            pl.lit(version).alias("served_by"), pl.lit(arms or None, pl.String).alias("arms")
+        )
         varying = {"item", *(name for name in features.columns if features[name].n_unique() > 1)}
         record = {
-            "version": version,
             "types": {name: str(dtype) for name, dtype in features.schema.items() if dtype != pl.Null},
             "once": {n: features[n][0] for n in features.columns if n not in varying and len(features)},
             "each": {name: features[name].to_list() for name in features.columns if name in varying},

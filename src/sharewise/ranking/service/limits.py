@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import binascii
 import hmac
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -18,7 +20,7 @@ App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 #: Paths that anybody may ask for, and that are answered whatever the load.
 OPEN = "/health"
 #: Paths whose requests are counted.
-BUSY = ("/recommend", "/feedback")
+BUSY = ("/recommend", "/feedback", "/")
 
 
 class _Refused(Exception):
@@ -61,8 +63,8 @@ class Limits:
     def _check_token(self, scope: MutableMapping[str, Any]) -> None:
         token = self._options.token
         if token and scope["path"] != OPEN:
-            given = _header(scope, b"authorization")
-            if not hmac.compare_digest(given, b"Bearer " + token.encode()):
+            given = _given(_header(scope, b"authorization"))
+            if not hmac.compare_digest(given, token.encode()):
                 raise _Refused(401, "The request brings no valid token.", "Send Authorization: Bearer ...")
 
     def _check_load(self, busy: bool) -> None:
@@ -94,6 +96,17 @@ async def _collected(receive: Receive, most: int, large: _Refused) -> bytes:
     return bytes(content)
 
 
+def _given(header: bytes) -> bytes:
+    """Return the token that a request brings: as ``Bearer``, or as the password of ``Basic``."""
+    kind, _, value = header.partition(b" ")
+    if kind == b"Bearer":
+        return value
+    try:
+        return base64.b64decode(value, validate=True).partition(b":")[2] if kind == b"Basic" else b""
+    except binascii.Error:
+        return b""
+
+
 def _replay(body: bytes, receive: Receive) -> Receive:
     waiting = [{"type": "http.request", "body": body, "more_body": False}]
 
@@ -110,6 +123,8 @@ def _header(scope: MutableMapping[str, Any], name: bytes) -> bytes:
 async def _answer(send: Send, refusal: _Refused) -> None:
     body = json.dumps({"error": refusal.problem, "remedy": refusal.remedy}).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    if refusal.status == 401:  # a browser asks its user, who gives the token as the password
+        headers.append((b"www-authenticate", b'Basic realm="sharewise", charset="UTF-8"'))
     if refusal.status == 503:
         headers.append((b"retry-after", b"1"))
     else:  # what is left of the body is not read

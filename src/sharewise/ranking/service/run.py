@@ -6,6 +6,7 @@ import contextlib
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from sharewise.errors import ConfigError
 from sharewise.ranking.service.options import ServiceOptions
@@ -25,6 +26,7 @@ def check_server() -> None:
     """
     try:
         import fastapi  # noqa: F401
+        import prometheus_client  # noqa: F401
         import uvicorn  # noqa: F401
     except ImportError as error:
         raise ConfigError(
@@ -32,13 +34,19 @@ def check_server() -> None:
         ) from error
 
 
-def run_service(service: Service, options: ServiceOptions, started: Callable[[], None]) -> None:
+def run_service(
+    service: Service,
+    options: ServiceOptions,
+    started: Callable[[], None],
+    page: Callable[[dict[str, Any]], str] | None = None,
+) -> None:
     """Answer over HTTP until the process is told to stop; requests that are being answered end first.
 
     Args:
         service: answers.
         options: limits, and where to listen.
         started: called before the first request.
+        page: what is shown at ``/``; None for nothing.
 
     Raises:
         ConfigError: if nothing can listen there.
@@ -49,7 +57,7 @@ def run_service(service: Service, options: ServiceOptions, started: Callable[[],
     from sharewise.ranking.service.app import make_app
 
     config = uvicorn.Config(
-        make_app(service, options),
+        make_app(service, options, page),
         host=options.host,
         port=options.port,
         log_level="warning",

@@ -20,6 +20,7 @@ from sharewise.ranking.candidates.retriever import Retriever
 from sharewise.ranking.export import ExportedRanker, Predictor, export_ranker, load_exported_ranker
 from sharewise.ranking.recommend import Listed, list_best
 from sharewise.ranking.service.context import Asking
+from sharewise.train.run import Run
 
 #: Digits of a manifest's digest that name a version.
 DIGITS = 12
@@ -36,6 +37,7 @@ class Version:
         digest: names their contents.
         engine: what runs the network, "onnxruntime" or "torch".
         asking: what a request may say.
+        history: records of the ranker's training, one a partition; empty for an export.
     """
 
     ranker: Predictor
@@ -44,6 +46,7 @@ class Version:
     digest: str
     engine: str
     asking: Asking
+    history: tuple[dict[str, Any], ...] = ()
 
     def recommend(
         self, user: Any = None, query: Any = None, context: Mapping[str, Any] | None = None, count: int = 10
@@ -92,11 +95,12 @@ def load_version(ranker: Path, candidates: Path, threads: int = 1) -> Version:
     folders = {"ranker": ranker, "candidates": candidates}
     engine = predictor.engine.name if isinstance(predictor, ExportedRanker) else "torch"
     asking = Asking.of(predictor.encoding.schema, retriever.proposer.columns, _remembered(retriever))
-    return Version(predictor, retriever, folders, "-".join(digests), engine, asking)
+    history = () if _exported(ranker) else tuple(Run.open(ranker).history())
+    return Version(predictor, retriever, folders, "-".join(digests), engine, asking, history)
 
 
 def _load_predictor(folder: Path, threads: int) -> Predictor:
-    if (folder / DESCRIPTION).is_file():
+    if _exported(folder):
         return load_exported_ranker(folder, threads)
     ranker = load_ranker(folder)
     try:
@@ -104,6 +108,10 @@ def _load_predictor(folder: Path, threads: int) -> Predictor:
     except ConfigError:
         return ranker
     return ExportedRanker(export_ranker(ranker), threads)
+
+
+def _exported(folder: Path) -> bool:
+    return (folder / DESCRIPTION).is_file()
 
 
 def _remembered(retriever: Retriever) -> dict[str, pl.DataType]:

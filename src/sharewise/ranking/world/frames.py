@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 
-from sharewise.ranking.log import COLUMNS
+from sharewise.ranking.log import COLUMNS, SERVED
 from sharewise.ranking.world.behaviour import Chances, Feedback, expected_rating, like_chance
 from sharewise.ranking.world.devices import DEVICES
 from sharewise.ranking.world.draws import Whole
@@ -85,7 +85,7 @@ def log_frame(happened: Happened, users: Users, videos: Videos) -> pl.DataFrame:
         }
     )
     return pl.concat([shown, item, impressions], how="horizontal").select(
-        [pl.col(name).cast(kind) for name, (kind, _) in {**COLUMNS, **FEATURES}.items()]
+        [pl.col(name).cast(kind) for name, (kind, _) in {**COLUMNS, **FEATURES}.items() if name not in SERVED]
     )
 
 

@@ -3,6 +3,7 @@
 A plot takes plain values of ``metrics.json`` and returns escaped markup with a title and a description.
 """
 
+from sharewise.report.plots.band import band
 from sharewise.report.plots.calibration import calibration
 from sharewise.report.plots.cosines import cosines
 from sharewise.report.plots.course import course
@@ -16,6 +17,7 @@ from sharewise.report.plots.lines import lines
 from sharewise.report.plots.pictures import cards
 
 __all__ = [
+    "band",
     "calibration",
     "cards",
     "cosines",
