@@ -7,14 +7,15 @@ import polars as pl
 import pytest
 from world_kit import SMALL, Lived, live
 
-from sharewise.ranking.log import COLUMNS
+from sharewise.ranking.log import COLUMNS, SERVED
 from sharewise.ranking.world import World, WorldOptions
 from sharewise.ranking.world.frames import FEATURES, TRUTH
 from sharewise.ranking.world.slates import SOURCES
 
 
 def test_columns_and_types_are_as_said(lived: Lived) -> None:
-    assert lived.log.schema == {name: kind for name, (kind, _) in {**COLUMNS, **FEATURES}.items()}
+    known = {name: kind for name, (kind, _) in {**COLUMNS, **FEATURES}.items()}
+    assert lived.log.schema == {name: kind for name, kind in known.items() if name not in SERVED}
     assert lived.truth.schema == {name: kind for name, (kind, _) in TRUTH.items()}
 
 

@@ -55,7 +55,8 @@ class ExperimentPlan:
         level: chance of a false alarm of each outcome and arm, over all looks together.
         expected: the effect to be found, as a share of the control's, by which intervals are made narrowest
             where they must be to find it; 0 for what the first look could find, which is seldom much worse.
-        fewest: users of each arm before anything is said of it.
+        fewest: users of each arm with anything of an outcome before a word is said of it: errors of fewer are
+            not those of a normal distribution.
 
     Raises:
         ConfigError: for what cannot be used.

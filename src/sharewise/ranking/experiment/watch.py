@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from sharewise.ranking.experiment.compare import compare
 from sharewise.ranking.experiment.mismatch import mismatch_p
 from sharewise.ranking.experiment.outcomes import MORE, Outcome
@@ -111,7 +113,9 @@ class Watch:
         arms = sums.arms() if ready else {}
         for place, outcome in enumerate(self.plan.outcomes if ready else ()):
             for arm in ready:
-                effect = compare(arms[control].by(place), arms[arm].by(place))
+                both = arms[control].by(place), arms[arm].by(place)
+                told = min(np.count_nonzero(own.value) for own in both)
+                effect = compare(*both) if told >= self.plan.fewest else None
                 if effect is not None:
                     estimate = (effect.change, effect.error)
                     values = (effect.control, effect.treatment)
