@@ -7,6 +7,7 @@ every new value takes the next row, and keeps it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -50,6 +51,11 @@ class GrowingVocabulary:
             rows = self._known[name].find(self._values(frame, name))
             found[:, place] = np.where(rows < 0, place, rows)
         return found
+
+    def one(self, name: str, value: Any) -> int:
+        """Return the row of one value of a column, as `encode` does for many."""
+        row = self._known[name].one(value)
+        return list(self.columns).index(name) if row < 0 else row
 
     def learn(self, frame: pl.DataFrame, found: NDArray[np.int64]) -> int:
         """Give rows to the values that have none; return the rows that there are now.

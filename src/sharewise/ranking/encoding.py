@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -123,6 +124,39 @@ class Encoding:
         places = None if self._bias == "none" else torch.from_numpy(self.places.encode(_places(frame))[:, 0])
         return Rows(inputs, places, numbers, self._labels(frame))
 
+    def slot(self, name: str) -> tuple[str, int]:
+        """Return which of the network's inputs a feature is a column of, and which column."""
+        parts = {
+            "growing": tuple(self.vocabulary.columns),
+            "categorical": tuple(self.schema.hashed),
+            "numeric": (*self.schema.counts, *self.schema.numbers),
+        }
+        return next((key, names.index(name)) for key, names in parts.items() if name in names)
+
+    def one(self, name: str, value: Any) -> float:
+        """Return what the network reads for one value of a feature, as `read` does for many."""
+        key, place = self.slot(name)
+        if key == "growing":
+            return self.vocabulary.one(name, value)
+        if key == "categorical":
+            return int(hash_column(pl.Series(name, [value]), self.schema.hashed[name])[0])
+        given = np.array([np.nan if value is None else value], dtype=np.float64)
+        return float(self.scaled(place, given)[0])
+
+    def scaled(self, place: int, values: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Return values of the numeric column of this place as the network reads them."""
+        mean, scale = np.float32(self.moments.mean[place]), np.float32(self.moments.scale[place])
+        if not self.moments.count[place]:
+            return np.zeros(len(values), dtype=np.float32)
+        found = (self._logged(place, values).astype(np.float32) - mean) / scale
+        clipped: NDArray[np.float32] = np.nan_to_num(np.clip(found, -FURTHEST, FURTHEST))
+        return clipped
+
+    @property
+    def bias_is_feature(self) -> bool:
+        """Whether the place is the last of the categorical inputs."""
+        return self._bias == "feature"
+
     def check_labels(self, frame: pl.DataFrame) -> None:
         """Refuse labels that look at other rows than their own.
 
@@ -182,11 +216,14 @@ class Encoding:
         columns = (*schema.counts, *schema.numbers)
         found = np.empty((len(columns), len(frame)), dtype=np.float32)
         for place, name in enumerate(columns):
-            values = to_numbers(frame[name])
-            if place < len(schema.counts):
-                values = np.copysign(np.log1p(np.abs(values)), values)
-            found[place] = np.where(np.isfinite(values), values, np.nan)
+            found[place] = self._logged(place, to_numbers(frame[name]))
         return np.ascontiguousarray(found.T)
+
+    def _logged(self, place: int, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return numbers of a column, counts by their logarithm, NaN for what is no finite number."""
+        if place < len(self.schema.counts):
+            values = np.copysign(np.log1p(np.abs(values)), values)
+        return np.where(np.isfinite(values), values, np.nan)
 
     def _scaled(self, numbers: NDArray[np.float32]) -> Tensor:
         mean, scale = self.moments.mean.astype(np.float32), self.moments.scale.astype(np.float32)

@@ -11,6 +11,7 @@ from typing import Protocol
 
 import polars as pl
 import safetensors.torch
+from torch import Tensor
 
 from sharewise import files
 from sharewise.errors import CheckpointError
@@ -19,7 +20,7 @@ from sharewise.ranking.artifact import ENCODING, RANKER
 from sharewise.ranking.blend import blend
 from sharewise.ranking.encoding import Encoding
 from sharewise.ranking.plan import RankPlan
-from sharewise.ranking.ranker import Ranker
+from sharewise.ranking.ranker import Array, Ranker
 from sharewise.ranking.schema import LogSchema
 from sharewise.train.predict import split_by_task
 from sharewise.train.state import plain
@@ -37,6 +38,10 @@ class Predictor(Protocol):
 
     plan: RankPlan
     encoding: Encoding
+
+    def predict_inputs(self, inputs: dict[str, Tensor]) -> dict[str, Array]:
+        """Return predictions by objective for rows that were read already, ``[rows]``."""
+        ...
 
     def predict(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return a column an objective, and ``score``; one row a candidate."""
@@ -77,11 +82,14 @@ class ExportedRanker:
         self.engine: Engine = open_engine(export.onnx, export.pt2, threads)
         self._tasks = self.encoding.tasks
 
+    def predict_inputs(self, inputs: dict[str, Tensor]) -> dict[str, Array]:
+        """Return predictions by objective, in the labels' unit, ``[rows]``."""
+        split = split_by_task(self.engine.run(inputs), self._tasks)
+        return {name: values[:, 0].double().numpy() for name, values in split.items()}
+
     def predict(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return predictions of all objectives and their ``score``, as `Ranker.predict` does."""
-        rows = self.encoding.read(frame, labelled=False)
-        split = split_by_task(self.engine.run(rows.inputs), self._tasks)
-        found = {name: values[:, 0].double().numpy() for name, values in split.items()}
+        found = self.predict_inputs(self.encoding.read(frame, labelled=False).inputs)
         return pl.DataFrame({**found, "score": blend(found, self.plan.blend)})
 
 

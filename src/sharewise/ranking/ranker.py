@@ -65,11 +65,14 @@ class Ranker:
 
     def outputs(self, rows: Rows) -> Tensor:
         """Return the network's outputs for rows whose place is missing, ``[rows, columns]``, on the CPU."""
+        return self._outputs(rows.inputs, len(rows))
+
+    def _outputs(self, inputs: dict[str, Tensor], count: int) -> Tensor:
         tasks, pieces = self.model.tasks, []
         with frozen(self.model):
-            for start in range(0, len(rows), ROWS):
+            for start in range(0, count, ROWS):
                 here = slice(start, start + ROWS)
-                piece = {key: value[here] for key, value in rows.inputs.items()}
+                piece = {key: value[here] for key, value in inputs.items()}
                 pieces.append(outputs_of(self.model, tasks, piece).cpu())
         return torch.cat(pieces) if pieces else torch.zeros(0, tasks.columns)
 
@@ -88,6 +91,10 @@ class Ranker:
         """Return predictions by task, in the labels' unit, ``[rows]``."""
         split = split_by_task(to_predictions(outputs, self.model.tasks), self.model.tasks)
         return {name: values[:, 0].double().numpy() for name, values in split.items()}
+
+    def predict_inputs(self, inputs: dict[str, Tensor]) -> dict[str, Array]:
+        """Return predictions by task for rows that were read already, in the labels' unit, ``[rows]``."""
+        return self.predictions(self._outputs(inputs, len(next(iter(inputs.values())))))
 
     def predict(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return predictions of all objectives and their ``score`` for candidates, one row each.

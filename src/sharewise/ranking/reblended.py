@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import polars as pl
+from torch import Tensor
 
 from sharewise.ranking.blend import blend
 from sharewise.ranking.export import Predictor
 from sharewise.ranking.options import BlendOptions
+from sharewise.ranking.ranker import Array
 
 
 class Reblended:
@@ -30,6 +32,10 @@ class Reblended:
         self.plan = replace(ranker.plan, blend=options)
         self.encoding = ranker.encoding
         self._ranker = ranker
+
+    def predict_inputs(self, inputs: dict[str, Tensor]) -> dict[str, Array]:
+        """Return predictions by objective, ``[rows]``."""
+        return self._ranker.predict_inputs(inputs)
 
     def predict(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return predictions of all objectives and their ``score``."""

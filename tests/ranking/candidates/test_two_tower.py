@@ -8,8 +8,10 @@ import torch
 from candidate_kit import GROUPS, asking, items_of, watching
 
 from sharewise.ranking.candidates import TowerOptions
+from sharewise.ranking.candidates.asking import Asking
 from sharewise.ranking.candidates.frequency import StreamingFrequency
-from sharewise.ranking.candidates.towers import in_batch_loss
+from sharewise.ranking.candidates.requests import Requests
+from sharewise.ranking.candidates.towers import TwoTowers, in_batch_loss
 from sharewise.ranking.candidates.two_tower import TwoTower
 
 USERS, ITEMS = 24, 32
@@ -125,3 +127,19 @@ def test_items_and_users_that_come_later_leave_vectors_of_others_as_they_are() -
     source.learn(watching(*(part[:0] for part in stretch(0)), now=2.0))
     torch.testing.assert_close(source.vectors()[:ITEMS], before, rtol=0, atol=1e-6)
     assert len(source.vectors()) == ITEMS + 5
+
+
+def test_requests_are_asked_as_they_were_learnt() -> None:
+    towers = TwoTowers(8, (16, 12), seed=3)
+    towers.grow(40, 30, 5)
+    rng = np.random.default_rng(0)
+    user, query = rng.integers(-1, 40, 50), rng.integers(-1, 30, 50)
+    past = rng.integers(-1, 30, (50, 6))
+    past[:5] = -1
+    found = Asking(towers, users=40).vectors(Requests(user, query, past))
+    with torch.no_grad():
+        expected = towers.requests(*map(torch.from_numpy, (user, query, past)))
+    torch.testing.assert_close(torch.from_numpy(found), expected, atol=1e-6, rtol=1e-5)
+    late = Asking(towers, users=10).vectors(Requests(user, query, past))
+    stranger = Asking(towers, users=40).vectors(Requests(np.where(user < 10, user, -1), query, past))
+    assert (late == stranger).all()

@@ -33,19 +33,13 @@ def test_what_is_remembered_may_be_said_and_the_rest_must_be() -> None:
 
 
 def test_values_take_the_logs_types() -> None:
-    frame = ASKING.frame("ann", None, {**MUST, "kind": None})
-    assert frame.schema == {
-        "user": pl.String,
-        "query": pl.Int64,
-        "device": pl.String,
-        "new": pl.Int64,
-        "page": pl.String,
-        "views": pl.Int64,
-        "length": pl.Float64,
-        "kind": pl.String,
-    }
-    assert frame.row(0) == ("ann", None, "tv", 1, "home", 3, 2.0, None)
-    assert ASKING.frame(None, 4, {**MUST, "page": 7}).schema["page"] == pl.Int64
+    found = ASKING.values("ann", None, {**MUST, "kind": None})
+    own = {"device": "tv", "new": 1, "page": "home", "views": 3, "length": 2.0}
+    assert found == {"user": "ann", "query": None, **own, "kind": None}
+    assert {name: type(found[name]) for name in own} == {name: type(value) for name, value in own.items()}
+    assert ASKING.values(None, 4, {**MUST, "page": 7})["page"] == 7
+    types = {"device": "String", "new": "Int64", "views": "Int64", "length": "Float64"}
+    assert ASKING.types == {"user": "String", "query": "Int64", **types, "kind": "String"}
 
 
 @pytest.mark.parametrize(
@@ -63,16 +57,16 @@ def test_values_take_the_logs_types() -> None:
 )
 def test_what_does_not_fit_is_refused(user: Any, query: Any, change: dict[str, Any], words: str) -> None:
     with pytest.raises(DataError, match=words):
-        ASKING.frame(user, query, {**MUST, **change})
+        ASKING.values(user, query, {**MUST, **change})
 
 
 def test_what_is_missing_is_named() -> None:
     with pytest.raises(DataError, match="lacks 'new'"):
-        ASKING.frame(None, None, {name: value for name, value in MUST.items() if name != "new"})
+        ASKING.values(None, None, {name: value for name, value in MUST.items() if name != "new"})
 
 
 def test_a_device_that_only_places_need_may_be_left_out() -> None:
     schema = LogSchema({"item": "number"}, {}, (), (), ("position", "device"), {})
     asking = Asking.of(schema, LogColumns((), {}, "number", "number"), {})
-    assert asking.frame(1, 2, {})["device"].to_list() == [None]
-    assert asking.frame(1, 2, {"device": "tv"})["device"].to_list() == ["tv"]
+    assert asking.values(1, 2, {})["device"] is None
+    assert asking.values(1, 2, {"device": "tv"})["device"] == "tv"

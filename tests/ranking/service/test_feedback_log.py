@@ -11,7 +11,7 @@ import pytest
 from sharewise import files
 from sharewise.errors import ConfigError, DataError, SharewiseError
 from sharewise.ranking.log import COLUMNS
-from sharewise.ranking.recommend import Listed
+from sharewise.ranking.prepared import Shown, plain
 from sharewise.ranking.service import FeedbackLog
 
 #: 2026-01-01T10:30, in microseconds.
@@ -28,15 +28,12 @@ class Clock:
         return self.now
 
 
-def listed(items: list[Any], **features: list[Any]) -> Listed:
-    own = {
-        "user": [7] * len(items),
-        "query": [None] * len(items),
-        "item": items,
-        "source": ["new"] * len(items),
-    }
-    frame = pl.DataFrame({**own, **features}).with_columns(pl.col("query").cast(pl.Int64))
-    return Listed(frame, frame)
+def listed(items: list[Any], **features: list[Any]) -> Shown:
+    own = {"item": items, "source": ["new"] * len(items)}
+    frame = plain(pl.DataFrame({**own, **features}))
+    types = {name: str(dtype) for name, dtype in frame.schema.items() if dtype != pl.Null}
+    types |= {"user": "Int64", "query": "Int64"}
+    return Shown([], types, {"user": 7, "query": None}, frame.to_dict(as_series=False))
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ def test_a_run_serves_as_its_export_does(trained: Trained, versions: tuple[Versi
     run = load_version(trained.run, trained.candidates)
     assert run.engine == "onnxruntime"
     asked = {"user": 3, "query": 5, "context": {"device": "tv"}}
-    assert run.recommend(**asked).lists.equals(versions[0].recommend(**asked).lists)  # type: ignore[arg-type]
+    assert run.recommend(**asked) == versions[0].recommend(**asked)  # type: ignore[arg-type]
 
 
 def poisoned(trained: Trained, folder: Path, change: Callable[[torch.nn.Module], None]) -> Path:
@@ -117,7 +117,10 @@ def test_swaps_during_requests_lose_and_mix_none(trained: Trained, tmp_path: Pat
     own = [(load_version(models / name, trained.candidates)) for name in ("a", "b")]
     body = {"user": 3, "query": 5, "context": {"device": "tv"}, "count": 5}
     asked = {"user": 3, "query": 5, "context": {"device": "tv"}, "count": 5}
-    expected = {version.digest: version.recommend(**asked).lists["click"].to_list() for version in own}  # type: ignore[arg-type]
+    expected = {
+        version.digest: [one["predictions"]["click"] for one in version.recommend(**asked).items]  # type: ignore[arg-type]
+        for version in own
+    }
     assert len(expected) == 2
     answers: list[httpx.Response] = []
     ended = threading.Event()

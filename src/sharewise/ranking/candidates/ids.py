@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -45,6 +46,10 @@ class Ids:
         if not values.null_count():
             return np.array(found)
         return np.where(values.is_not_null().to_numpy(), found, -1)
+
+    def one(self, value: Any) -> int:
+        """Return the row of one id of the right type, as `find` does for many."""
+        return -1 if value is None else self._lookup.one(value)
 
     def learn(self, values: pl.Series) -> NDArray[np.int64]:
         """Give rows to the ids that have none, in the order of their coming; return all ids' rows."""

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from sharewise.errors import ConfigError
-from sharewise.ranking.candidates.requests import Found
+from sharewise.ranking.candidates.requests import Found, taken
 
 #: Products that are held at a time.
 BLOCK = 1 << 24
@@ -48,8 +48,8 @@ class ExactIndex(Index):
             return Found(np.zeros((0, count), dtype=np.int64), np.zeros((0, count)))
         values, items = (torch.cat(part).numpy() for part in zip(*found, strict=True))
         order = np.lexsort((items, -values))  # equal ones in the order of their rows
-        items = np.take_along_axis(items, order, 1)
-        return Found(items, np.take_along_axis(values, order, 1).astype(np.float64))
+        items = taken(items, order)
+        return Found(items, taken(values, order).astype(np.float64))
 
 
 class FaissIndex(Index):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sharewise.ranking.candidates.requests import Ids
+from sharewise.ranking.candidates.requests import Ids, taken
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def merge(lists: Sequence[Ids], shares: Sequence[float], count: int) -> Merged:
     items, bits = np.concatenate(lists, 1)[:, order], (1 << source)[order]
     # Equal items side by side, the one whose turn is first before the others.
     near = np.argsort(items, axis=1, kind="stable")
-    sorted_items = np.take_along_axis(items, near, 1)
+    sorted_items = taken(items, near)
     first = np.ones(items.shape, dtype=np.bool_)
     first[:, 1:] = sorted_items[:, 1:] != sorted_items[:, :-1]
     total = np.bincount(np.cumsum(first.ravel()) - 1, bits[near].ravel()).astype(np.int64)
@@ -50,8 +50,8 @@ def merge(lists: Sequence[Ids], shares: Sequence[float], count: int) -> Merged:
     kept[rows, near[first]] = sorted_items[first] >= 0
     sources[rows, near[first]] = total
     place = np.argsort(~kept, axis=1, kind="stable")[:, :count]
-    chosen = np.take_along_axis(kept, place, 1)
+    chosen = taken(kept, place)
     return Merged(
-        np.where(chosen, np.take_along_axis(items, place, 1), -1),
-        np.where(chosen, np.take_along_axis(sources, place, 1), 0),
+        np.where(chosen, taken(items, place), -1),
+        np.where(chosen, taken(sources, place), 0),
     )

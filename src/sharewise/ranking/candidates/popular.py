@@ -25,14 +25,18 @@ class Popular(Generator):
     def __init__(self, catalogue: Catalogue, options: PopularOptions) -> None:
         super().__init__(catalogue)
         self._counts = Counts(options.half_life)
+        self._order: Ids | None = None
 
     def learn(self, watches: Watches) -> None:
         self._counts.learn(watches.item, watches.time, watches.now, len(self.catalogue))
+        self._order = None
 
     def propose(self, requests: Requests, count: int) -> Found:
         weight = self._counts.values
-        order = np.lexsort((np.arange(len(weight)), -weight))[:count]
-        order = order[weight[order] > 0]
+        if self._order is None:
+            every = np.lexsort((np.arange(len(weight)), -weight))
+            self._order = every[weight[every] > 0]
+        order = self._order[:count]
         return _alike(order, weight[order], len(requests))
 
     def tensors(self) -> dict[str, Tensor]:
@@ -40,6 +44,7 @@ class Popular(Generator):
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         self._counts.load(tensors)
+        self._order = None
 
 
 class Fresh(Generator):

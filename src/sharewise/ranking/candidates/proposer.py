@@ -84,6 +84,11 @@ class Proposer:
         rows = self.users.find(users)
         return Requests(rows, self.catalogue.ids.find(queries), self.history.last(rows, self.width))
 
+    def request(self, user: int, query: int) -> Requests:
+        """Return one request, by rows; -1 for a stranger, and for nothing that is watched."""
+        users = np.array([user])
+        return Requests(users, np.array([query]), self.history.last(users, self.width))
+
     def lists(self, requests: Requests, count: int) -> dict[str, Ids]:
         """Return what each source proposes, ``[requests, count or fewer]``, without what must not be."""
         own = self.plan.candidates

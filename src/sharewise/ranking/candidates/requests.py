@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,7 +84,13 @@ def without(found: Found, excluded: Ids, count: int) -> Found:
     bad = (found.items < 0) | among(found.items, excluded)
     order = np.argsort(bad, axis=1, kind="stable")[:, :count]
     items = np.where(bad, -1, found.items)
-    return Found(np.take_along_axis(items, order, 1), np.take_along_axis(found.scores, order, 1))
+    return Found(taken(items, order), taken(found.scores, order))
+
+
+def taken(values: NDArray[Any], order: Ids) -> NDArray[Any]:
+    """Return the values of these places of every row: `take_along_axis`, at a tenth of its fixed cost."""
+    found: NDArray[Any] = values[np.arange(len(values))[:, None], order]
+    return found
 
 
 def among(items: Ids, sets: Ids) -> NDArray[np.bool_]:

@@ -31,21 +31,32 @@ class Topics(Generator):
     def __init__(self, catalogue: Catalogue, options: PopularOptions) -> None:
         super().__init__(catalogue)
         self._counts = Counts(options.half_life)
+        self._within: dict[int, sparse.csr_matrix] = {}
+        self._about: sparse.csr_matrix | None = None
 
     def learn(self, watches: Watches) -> None:
         self._counts.learn(watches.item, watches.time, watches.now, len(self.catalogue))
+        self._forget()
 
     def propose(self, requests: Requests, count: int) -> Found:
-        about = self.catalogue.matrix
-        weights = sparse.diags(self._counts.values + UNWATCHED)
-        within = heaviest((about.T @ weights).tocsr(), DEEP * count)
-        return top_of_rows((self._asked(requests, about) @ within).tocsr(), count)
+        if self._about is None:
+            self._about = self.catalogue.matrix
+        about = self._about
+        if count not in self._within:
+            weights = sparse.diags(self._counts.values + UNWATCHED)
+            self._within[count] = heaviest((about.T @ weights).tocsr(), DEEP * count)
+        return top_of_rows((self._asked(requests, about) @ self._within[count]).tocsr(), count)
 
     def tensors(self) -> dict[str, Tensor]:
         return self._counts.tensors()
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         self._counts.load(tensors)
+        self._forget()
+
+    def _forget(self) -> None:
+        """Forget what holds only until more is learnt."""
+        self._about, self._within = None, {}
 
     def _asked(self, requests: Requests, about: sparse.csr_matrix) -> sparse.csr_matrix:
         """Return the weights of topics, ``[requests, topics]``."""

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sharewise.ranking.candidates.asking import Asking
 from sharewise.ranking.candidates.catalogue import Catalogue
 from sharewise.ranking.candidates.frequency import StreamingFrequency
 from sharewise.ranking.candidates.generator import Generator
@@ -42,7 +43,7 @@ class TwoTower(Generator):
         self._optimizer = make_optimizer(groups, TrainOptions(learning_rate=options.learning_rate))
         self._frequency = StreamingFrequency(options.gap_rate)
         self._users = self._stretches = 0
-        self._index: Index | None = None
+        self._asking: tuple[Asking, Index] | None = None
 
     def learn(self, watches: Watches) -> None:
         asked, total = watches.asked, len(self.catalogue)
@@ -56,14 +57,16 @@ class TwoTower(Generator):
             self._frequency.learn(item)
             self._step(asked[rows.numpy()], hidden, torch.from_numpy(item), topics)
         self._stretches += 1
-        self._index = None
+        self._asking = None
 
     def propose(self, requests: Requests, count: int) -> Found:
         if not self._stretches:
             return Found(np.zeros((len(requests), 0), dtype=np.int64), np.zeros((len(requests), 0)))
-        if self._index is None:
-            self._index = INDEX_CLASSES[self._options.index](self.vectors())
-        return self._index.search(self.ask(requests), count)
+        if self._asking is None:
+            index = INDEX_CLASSES[self._options.index](self.vectors())
+            self._asking = Asking(self.towers, self._users), index
+        asking, index = self._asking
+        return index.search(torch.from_numpy(asking.vectors(requests)), count)
 
     @torch.no_grad()
     def vectors(self) -> Tensor:
@@ -74,7 +77,7 @@ class TwoTower(Generator):
 
     @torch.no_grad()
     def ask(self, requests: Requests) -> Tensor:
-        """Return the vectors of requests, float32 ``[requests, size]``."""
+        """Return the vectors of requests, float32 ``[requests, size]``, as they are learnt from."""
         return self.towers.requests(*self._asked(requests))
 
     def tensors(self) -> dict[str, Tensor]:
@@ -91,7 +94,7 @@ class TwoTower(Generator):
         unflatten_optimizer(self._optimizer, tensors_of(tensors, "optimizer"))
         self._frequency.load(tensors_of(tensors, "frequency"))
         self._users, self._stretches = (int(tensors[f"so_far.{name}"]) for name in ("users", "stretches"))
-        self._index = None
+        self._asking = None
 
     def _step(self, asked: Requests, hidden: Tensor, item: Tensor, topics: Tensor) -> None:
         user, query, past = self._asked(asked)

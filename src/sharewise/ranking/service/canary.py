@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
-import polars as pl
 
 from sharewise.errors import CheckpointError
 from sharewise.ranking.service.version import Version
@@ -23,11 +25,11 @@ def check_version(version: Version) -> None:
     """
     scores = []
     for user, query in _asking(version):
-        lists = version.recommend(user, query, dict.fromkeys(version.asking.must), COUNT).lists
-        _check(lists, version)
-        scores.append(lists["score"])
-    spread = pl.concat(scores)
-    if len(spread) > len(scores) and spread.n_unique() == 1:
+        items = version.recommend(user, query, dict.fromkeys(version.asking.must), COUNT).items
+        _check(items, version)
+        scores.append([one["score"] for one in items])
+    spread = [score for own in scores for score in own]
+    if len(spread) > len(scores) and len(set(spread)) == 1:
         raise CheckpointError("All items have one score, so lists would have no order.", "Train it further.")
 
 
@@ -43,15 +45,15 @@ def _spaced(count: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     return np.unique(np.linspace(0, max(count - 1, 0), min(KNOWN, count)).astype(np.int64))
 
 
-def _check(lists: pl.DataFrame, version: Version) -> None:
-    if not len(lists):
+def _check(items: Sequence[Mapping[str, Any]], version: Version) -> None:
+    if not items:
         raise CheckpointError("A canary request got an empty list.", "Learn candidates from more of the log.")
     kinds = {task.name: task.kind.name for task in version.ranker.plan.tasks}
     for name in ("score", *version.objectives):
-        values = lists[name]
-        if not values.is_finite().all():
+        values = [one["score"] if name == "score" else one["predictions"][name] for one in items]
+        if None in values:
             raise CheckpointError(
                 f"Its '{name}' is no finite number for a canary request.", "Train it again."
             )
-        if kinds.get(name) == "binary" and not values.is_between(0, 1).all():
+        if kinds.get(name) == "binary" and not all(0 <= value <= 1 for value in values):
             raise CheckpointError(f"Its '{name}' is no probability for a canary request.", "Train it again.")

@@ -81,8 +81,14 @@ class Asking:
                 )
         return Asking(TYPES[columns.user], TYPES[columns.item], must, may, blank, labels)
 
-    def frame(self, user: Any, query: Any, context: Mapping[str, Any]) -> pl.DataFrame:
-        """Return a request as one row.
+    @property
+    def types(self) -> dict[str, str]:
+        """Types of what requests say, as the log has them; those that their values decide are left out."""
+        every = {"user": self.user, "query": self.item, **self.must, **self.may}
+        return {name: str(dtype) for name, dtype in every.items() if dtype != EITHER}
+
+    def values(self, user: Any, query: Any, context: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what a request says, each value in the type of its column.
 
         Raises:
             DataError: if a column is missing or unknown, or a value of another type.
@@ -102,12 +108,12 @@ class Asking:
         values = {"user": (user, self.user), "query": (query, self.item)}
         values |= {name: (value, known[name]) for name, value in context.items()}
         values |= {name: (None, known[name]) for name in self.blank if name not in context}
-        return pl.DataFrame({name: _one(name, *value) for name, value in values.items()})
+        return {name: _one(name, *value) for name, value in values.items()}
 
 
-def _one(name: str, value: Any, dtype: pl.DataType) -> pl.Series:
-    """Return a column of one value."""
-    given = dtype
+def _one(name: str, value: Any, given: pl.DataType) -> Any:
+    """Return a value in the type of its column."""
+    dtype = given
     if dtype == EITHER:
         dtype = pl.String() if isinstance(value, str) else pl.Int64()
     if isinstance(value, bool):
@@ -120,6 +126,4 @@ def _one(name: str, value: Any, dtype: pl.DataType) -> pl.Series:
     )
     if not right:
         raise DataError(f"'{name}' is {value!r:.60}.", f"Give {WORDS[type(given)]} or null.")
-    return pl.Series(
-        name, [None if value is None else float(value) if dtype == pl.Float64 else value], dtype=dtype
-    )
+    return float(value) if dtype == pl.Float64 and value is not None else value

@@ -15,14 +15,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from sharewise import files
 from sharewise.errors import ConfigError, DataError, SharewiseError
-from sharewise.ranking.recommend import Listed
+from sharewise.ranking.prepared import TEXT, Shown
 from sharewise.ranking.service.hour import Hour, end_of, hour_of
 from sharewise.ranking.service.journal import read_journal
-from sharewise.ranking.service.partition import make_partition, plain, to_parquet
+from sharewise.ranking.service.partition import make_partition, to_parquet
 
 JOURNAL, LOCK = "journal", "lock"
 SECOND = 1_000_000
@@ -58,23 +56,19 @@ class FeedbackLog:
         for path in sorted((folder / JOURNAL).glob("*.jsonl")):
             self._recover(path)
 
-    def serve(self, listed: Listed, own: Mapping[str, str], version: str, arms: str = "") -> int:
+    def serve(self, shown: Shown, own: Mapping[str, str], version: str, arms: str = "") -> int:
         """Note that a list is being shown; return the number of its request, which is the microsecond.
 
         Args:
-            listed: the list of one request.
+            shown: the list of one request.
             own: the log's own name of each column that has another one there.
             version: that made it.
             arms: that its user is in, as the log has them.
         """
-        features = plain(listed.features).with_columns(
-            pl.lit(version).alias("served_by"), pl.lit(arms or None, pl.String).alias("arms")
-        )
-        varying = {"item", *(name for name in features.columns if features[name].n_unique() > 1)}
         record = {
-            "types": {name: str(dtype) for name, dtype in features.schema.items() if dtype != pl.Null},
-            "once": {n: features[n][0] for n in features.columns if n not in varying and len(features)},
-            "each": {name: features[name].to_list() for name in features.columns if name in varying},
+            "types": {**shown.types, "served_by": TEXT, "arms": TEXT},
+            "once": {**shown.once, "served_by": version, "arms": arms or None},
+            "each": shown.each,
             "own": dict(own),
         }
         with self._lock:

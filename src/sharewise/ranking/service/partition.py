@@ -25,22 +25,6 @@ PLAIN: dict[str, pl.DataType] = {
 }
 
 
-def plain(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return columns of the four types that a journal can hold; numbers that are not finite are missing."""
-    found = []
-    for name, dtype in frame.schema.items():
-        column = pl.col(name)
-        if dtype.is_float():
-            column = column.cast(pl.Float64)
-            column = pl.when(column.is_finite()).then(column).alias(name)
-        elif dtype.is_integer():
-            column = column.cast(pl.Int64)
-        elif dtype not in (pl.Boolean, pl.Null):
-            column = column.cast(pl.String)
-        found.append(column)
-    return frame.select(found)
-
-
 def make_partition(records: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
     """Return the rows of a journal's records: every impression that feedback came for, in the order of time.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -60,10 +59,9 @@ class Service:
             DataError: if the request says what it cannot.
         """
         version, arms = self.versions.current.answering(user)
-        listed = version.recommend(user, query, context, count)
-        request = self.log.serve(listed, version.own, version.digest, arms)
-        items = [_item(row, version) for row in listed.lists.iter_rows(named=True)]
-        return {"request": request, "model": version.digest, "arms": arms, "items": items}
+        shown = version.recommend(user, query, context, count)
+        request = self.log.serve(shown, version.own, version.digest, arms)
+        return {"request": request, "model": version.digest, "arms": arms, "items": shown.items}
 
     def preview(
         self, user: Any, query: Any, context: Mapping[str, Any], count: int, arm: str = ""
@@ -82,9 +80,8 @@ class Service:
         version, arms = lineup.answering(user)
         if arm:
             version, arms = lineup.of_arm(*arm.partition("=")[::2]), arm
-        listed = version.recommend(user, query, context, count)
-        items = [_item(row, version) for row in listed.lists.iter_rows(named=True)]
-        return {"model": version.digest, "arms": arms, "items": items}
+        shown = version.recommend(user, query, context, count)
+        return {"model": version.digest, "arms": arms, "items": shown.items}
 
     def feedback(self, request: int, events: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Add what came of a list's items; it is on the disk when this returns.
@@ -184,18 +181,3 @@ class Service:
         if name not in known:
             raise ConfigError(f"There is no model '{name:.60}'.", f"Known: {', '.join(known)}.")
         return self._models / name
-
-
-def _item(row: Mapping[str, Any], version: Version) -> dict[str, Any]:
-    predictions = {name: _finite(row[name]) for name in version.objectives}
-    return {
-        "item": row["item"],
-        "position": row["rank"],
-        "score": _finite(row["score"]),
-        "predictions": predictions,
-        "sources": row["sources"],
-    }
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from sharewise.ranking.candidates.artifact import load_candidates
 from sharewise.ranking.candidates.proposer import KEYS
 from sharewise.ranking.candidates.retriever import Retriever
 from sharewise.ranking.export import ExportedRanker, Predictor, export_ranker, load_exported_ranker
-from sharewise.ranking.recommend import Listed, list_best
+from sharewise.ranking.prepared import Prepared, Shown
 from sharewise.ranking.service.context import Asking
 from sharewise.train.run import Run
 
@@ -37,6 +37,7 @@ class Version:
         digest: names their contents.
         engine: what runs the network, "onnxruntime" or "torch".
         asking: what a request may say.
+        prepared: what the ranker reads of what candidates remember.
         history: records of the ranker's training, one a partition; empty for an export.
     """
 
@@ -46,11 +47,12 @@ class Version:
     digest: str
     engine: str
     asking: Asking
+    prepared: Prepared
     history: tuple[dict[str, Any], ...] = ()
 
     def recommend(
         self, user: Any = None, query: Any = None, context: Mapping[str, Any] | None = None, count: int = 10
-    ) -> Listed:
+    ) -> Shown:
         """Return the best items for one request.
 
         Args:
@@ -61,8 +63,9 @@ class Version:
         Raises:
             DataError: if ids or values are of another type than the log's, or a column is missing or unknown.
         """
-        asked = self.asking.frame(user, query, context or {})
-        return list_best(self.ranker, self.retriever, asked, count)
+        asked = self.asking.values(user, query, context or {})
+        shown = self.prepared.list_best(self.ranker, asked, count)
+        return replace(shown, types={**shown.types, **self.asking.types})
 
     @property
     def objectives(self) -> list[str]:
@@ -96,7 +99,8 @@ def load_version(ranker: Path, candidates: Path, threads: int = 1) -> Version:
     engine = predictor.engine.name if isinstance(predictor, ExportedRanker) else "torch"
     asking = Asking.of(predictor.encoding.schema, retriever.proposer.columns, _remembered(retriever))
     history = () if _exported(ranker) else tuple(Run.open(ranker).history())
-    return Version(predictor, retriever, folders, "-".join(digests), engine, asking, history)
+    prepared = Prepared(predictor.encoding, retriever)
+    return Version(predictor, retriever, folders, "-".join(digests), engine, asking, prepared, history)
 
 
 def _load_predictor(folder: Path, threads: int) -> Predictor:
