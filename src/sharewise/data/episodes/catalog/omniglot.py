@@ -37,10 +37,11 @@ def load(
         symmetries: with 4, tasks to train on are turned by quarters, with 8 mirrored too, all drawings of a
             task alike; leave out `rotations` then.
     """
+    changes = replace(Distortion() if distort else STILL, symmetries=symmetries)
     parts = omniglot.sources(split, size, within, rotations, seed)
     train: EpisodeSource = parts["train"]
     if distort or symmetries != 1:
-        train = Augmented(train, replace(Distortion() if distort else STILL, symmetries=symmetries))
+        train = Augmented(train, changes)
     return EpisodeSet(
         name="omniglot",
         train=train,
