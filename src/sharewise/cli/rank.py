@@ -156,6 +156,10 @@ def serve(
         Path | None,
         typer.Option(help="A folder of experiments, one a TOML file.", show_default=False),
     ] = None,
+    features: Annotated[
+        Path | None,
+        typer.Option(help="A SQLite file of features of items and users; may be new.", show_default=False),
+    ] = None,
     token_file: Annotated[
         Path | None,
         typer.Option(help="A file with the token that requests must bring.", show_default=False),
@@ -173,7 +177,7 @@ def serve(
     from sharewise.ranking.service.options import ServiceOptions
 
     limits = partial(ServiceOptions, host, port, workers=workers, waiting=waiting, settle=settle)
-    run_rank_serve(ranker, candidates, log, models, token_file, limits, experiments)
+    run_rank_serve(ranker, candidates, log, models, token_file, limits, experiments, features)
 
 
 @app.command()

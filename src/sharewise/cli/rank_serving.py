@@ -14,6 +14,7 @@ from sharewise.errors import ConfigError
 from sharewise.files import reported
 from sharewise.ranking.experiment import ExperimentPlan
 from sharewise.ranking.service import FeedbackLog, Service, ServiceOptions
+from sharewise.ranking.service.feature_store import FeatureStore
 from sharewise.ranking.service.run import check_server, run_service
 from sharewise.report import render_service
 
@@ -26,6 +27,7 @@ def run_rank_serve(
     token: Path | None,
     limits: Callable[..., ServiceOptions],
     experiments: Path | None = None,
+    features: Path | None = None,
 ) -> None:
     """Serve until interrupted.
 
@@ -36,6 +38,7 @@ def run_rank_serve(
         token: a file that holds the token.
         limits: token -> options.
         experiments: a folder of experiments, one a TOML file; None for none.
+        features: a file of features of items and users; None for none.
     """
     check_server()
     options = limits(token=_token(token))
@@ -43,9 +46,10 @@ def run_rank_serve(
         raise ConfigError(f"There is no folder '{models}' of models.", "Name one, or leave --models out.")
     plans = partial(_plans, experiments)
     plans()
+    store = None if features is None else FeatureStore(features)
     feedback = FeedbackLog(log, options.settle)
     try:
-        service = Service(ranker, candidates, feedback, models, options.threads, plans)
+        service = Service(ranker, candidates, feedback, models, options.threads, plans, store)
         version, console = service.versions.current.base, Console()
 
         def started() -> None:

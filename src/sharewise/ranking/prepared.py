@@ -28,6 +28,9 @@ from sharewise.ranking.export import Predictor
 
 #: What the log holds a column of plain values as.
 TEXT, WHOLE, NUMBER, TRUTH = (str(dtype) for dtype in (pl.String(), pl.Int64(), pl.Float64(), pl.Boolean()))
+_PLAIN: dict[str, pl.DataType] = {
+    str(one): one for one in (pl.String(), pl.Int64(), pl.Float64(), pl.Boolean())
+}
 Array = NDArray[np.float64]
 
 
@@ -73,7 +76,7 @@ class Prepared:
                 frame = pl.DataFrame([ids.alias("item"), *(c for c in frame if c.name != "item")])
             frame = frame.select([name for name in frame.columns if name not in taken])
             taken.update(frame.columns)
-            self._tables[key] = _Table(encoding, frame, len(rows))
+            self._tables[key] = _Table(encoding, frame)
         slots = {name: encoding.slot(name) for name in encoding.schema.features}
         self._slots = slots
         self._widths = {key: len([1 for one in slots.values() if one[0] == key]) for key, _ in slots.values()}
@@ -88,6 +91,38 @@ class Prepared:
             [name for bit, name in enumerate(own.plan.sources) if mask >> bit & 1]
             for mask in range(1 << len(own.plan.sources))
         ]
+
+    def update(self, key: str, rows: pl.DataFrame) -> int:
+        """Let what is known of items or users be this from now on; return how many of them are known.
+
+        Requests that are being answered may read some of it.
+
+        Args:
+            key: "item" or "user".
+            rows: a row each, with its id and some of the columns that are remembered of it.
+
+        Raises:
+            DataError: if an id or a value is of another type.
+        """
+        own = self._retriever.proposer
+        known = own.users if key == "user" else own.catalogue.ids
+        places = known.find(rows[key])
+        here = places >= 0
+        self._tables[key].update(self._encoding, rows.filter(pl.Series(here, dtype=pl.Boolean)), places[here])
+        return int(here.sum())
+
+    def types(self, key: str) -> dict[str, pl.DataType]:
+        """Return the types of what is remembered of items or users, the id's among them."""
+        kept = self._retriever.proposer.columns
+        own = kept.user if key == "user" else kept.item
+        types: dict[str, pl.DataType] = {key: pl.String() if own == "text" else pl.Int64()}
+        return types | {name: _PLAIN[kind] for name, kind in self._tables[key].types.items() if name != key}
+
+    def known(self, key: str, ids: pl.Series) -> int:
+        """Return how many of these items or users there are."""
+        own = self._retriever.proposer
+        known = own.users if key == "user" else own.catalogue.ids
+        return int((known.find(ids) >= 0).sum())
 
     def list_best(self, ranker: Predictor, asked: Mapping[str, Any], count: int) -> Shown:
         """Return the best items for one request.
@@ -186,23 +221,23 @@ class _Table:
     Args:
         encoding: of the ranker.
         frame: a row a user or item, the last one nobody's; may have no columns.
-        count: rows.
     """
 
-    def __init__(self, encoding: Encoding, frame: pl.DataFrame, count: int) -> None:
-        features = [name for name in encoding.schema.features if name in frame.columns]
-        self._encoded: dict[str, tuple[list[int], NDArray[Any]]] = {}
-        if features:
-            empty = {name: pl.Series(name, [None] * count) for name in encoding.schema.features}
-            whole = pl.DataFrame({**empty, **{name: frame[name] for name in features}})
-            inputs = encoding.read(whole, labelled=False).inputs
-            slots = [encoding.slot(name) for name in features]
-            for key in dict.fromkeys(key for key, _ in slots):
-                places = [place for own, place in slots if own == key]
-                self._encoded[key] = places, np.ascontiguousarray(inputs[key].numpy()[:, places])
+    def __init__(self, encoding: Encoding, frame: pl.DataFrame) -> None:
+        self._encoded = _encoded(encoding, frame)
         own = plain(frame)
         self.types = {name: str(dtype) for name, dtype in own.schema.items() if dtype != pl.Null}
         self._columns = {column.name: _Column(column) for column in own}
+
+    def update(self, encoding: Encoding, frame: pl.DataFrame, rows: Ids) -> None:
+        """Write these columns of rows anew; columns that the table does not have are left out."""
+        own = frame.select([name for name in frame.columns if name in self._columns])
+        for key, (places, values) in _encoded(encoding, own).items():
+            every, table = self._encoded[key]
+            for place, column in zip(places, values.T, strict=True):
+                table[rows, every.index(place)] = column
+        for column in plain(own):
+            self._columns[column.name].write(rows, column)
 
     def fill(self, found: Mapping[str, NDArray[Any]], rows: Ids) -> None:
         """Write the columns of these rows, or of the only one, into those of the network's inputs."""
@@ -222,10 +257,20 @@ class _Column:
     """
 
     def __init__(self, column: pl.Series) -> None:
-        self._missing = column.is_null().to_numpy()
+        self._missing = np.array(column.is_null().to_numpy())
         self._values: NDArray[Any] | list[Any] = column.to_list()
         if column.dtype.is_numeric() or column.dtype == pl.Boolean:
-            self._values = column.fill_null(False if column.dtype == pl.Boolean else 0).to_numpy()
+            filled = column.fill_null(False if column.dtype == pl.Boolean else 0)
+            self._values = np.array(filled.to_numpy())
+
+    def write(self, rows: Ids, column: pl.Series) -> None:
+        """Let rows have these values from now on."""
+        self._missing[rows] = column.is_null().to_numpy()
+        if isinstance(self._values, list):
+            for row, value in zip(rows.tolist(), column.to_list(), strict=True):
+                self._values[row] = value
+        else:
+            self._values[rows] = column.fill_null(0).cast(pl.Float64).to_numpy().astype(self._values.dtype)
 
     def of(self, rows: Ids) -> list[Any]:
         """Return the values of rows, None where they are missing."""
@@ -234,6 +279,22 @@ class _Column:
             return [own[row] for row in rows]
         missing = self._missing[rows].tolist()
         return [None if none else v for v, none in zip(own[rows].tolist(), missing, strict=True)]
+
+
+def _encoded(encoding: Encoding, frame: pl.DataFrame) -> dict[str, tuple[list[int], NDArray[Any]]]:
+    """Return features as the network reads them: by input the columns' places, and their values."""
+    features = [name for name in encoding.schema.features if name in frame.columns]
+    if not features:
+        return {}
+    empty = {name: pl.Series(name, [None] * len(frame)) for name in encoding.schema.features}
+    whole = pl.DataFrame({**empty, **{name: frame[name] for name in features}})
+    inputs = encoding.read(whole, labelled=False).inputs
+    slots = [encoding.slot(name) for name in features]
+    found = {}
+    for key in dict.fromkeys(key for key, _ in slots):
+        places = [place for own, place in slots if own == key]
+        found[key] = places, np.ascontiguousarray(inputs[key].numpy()[:, places])
+    return found
 
 
 def plain(frame: pl.DataFrame) -> pl.DataFrame:

@@ -17,7 +17,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from sharewise.errors import CheckpointError, ConfigError, DataError, SharewiseError
-from sharewise.ranking.service.bodies import FeedbackBody, ModelsBody, RecommendBody
+from sharewise.ranking.service.bodies import FeaturesBody, FeedbackBody, ModelsBody, RecommendBody
 from sharewise.ranking.service.limits import Limits
 from sharewise.ranking.service.metrics import Metrics
 from sharewise.ranking.service.options import ServiceOptions
@@ -35,7 +35,17 @@ STATUS: tuple[tuple[type[SharewiseError], int], ...] = (
     (CheckpointError, 409),
 )
 #: Paths whose answers are counted apart.
-PATHS = ("/", "/recommend", "/feedback", "/models", "/models/back", "/experiments", "/health", "/metrics")
+PATHS = (
+    "/",
+    "/recommend",
+    "/feedback",
+    "/features",
+    "/models",
+    "/models/back",
+    "/experiments",
+    "/health",
+    "/metrics",
+)
 Found = TypeVar("Found")
 Page = Callable[[dict[str, Any]], str]
 log = logging.getLogger("sharewise.service")
@@ -73,6 +83,11 @@ def make_app(service: Service, options: ServiceOptions, page: Page | None = None
         """Add what came of a list; it is on the disk when this is answered."""
         events = [event.model_dump(exclude_none=True) for event in body.events]
         return JSONResponse(await work(writers, partial(service.feedback, body.request, events)))
+
+    @app.post("/features")
+    async def features(body: FeaturesBody) -> JSONResponse:
+        """Let items or users have these features from now on."""
+        return JSONResponse(await work(writers, partial(service.put_features, body.key, body.rows)))
 
     @app.post("/models")
     async def models(body: ModelsBody) -> JSONResponse:

@@ -62,6 +62,13 @@ class FeedbackBody(_Body):
     events: Annotated[list[Event], Field(min_length=1, max_length=EVENTS)]
 
 
+class FeaturesBody(_Body):
+    """Features of items or users: a row each, its id under the name of the key."""
+
+    key: Annotated[str, Field(strict=True, pattern="^(item|user)$")]
+    rows: Annotated[list[dict[Text, Value]], Field(min_length=1, max_length=EVENTS)]
+
+
 class ModelsBody(_Body):
     """Names of folders below the models' folder."""
 

@@ -13,6 +13,7 @@ from sharewise.errors import ConfigError
 from sharewise.ranking.experiment.assignment import arm_of
 from sharewise.ranking.experiment.plan import Arm, ExperimentPlan, check_apart
 from sharewise.ranking.options import BlendOptions
+from sharewise.ranking.prepared import Prepared
 from sharewise.ranking.reblended import Reblended
 from sharewise.ranking.service.canary import check_version
 from sharewise.ranking.service.context import Asking
@@ -54,6 +55,11 @@ class Lineup:
         if not any(arms) or arms not in self.variants:
             raise ConfigError(f"There is no arm '{arm:.60}' of '{experiment:.60}'.", "Reload the page.")
         return self.variants[arms]
+
+    @property
+    def prepared(self) -> list[Prepared]:
+        """What versions read of what candidates remember, each once."""
+        return list({id(one.prepared): one.prepared for one in self.variants.values()}.values())
 
     @property
     def asking(self) -> Asking:

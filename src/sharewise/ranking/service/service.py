@@ -9,6 +9,8 @@ from typing import Any
 from sharewise.errors import ConfigError, DataError
 from sharewise.ranking.experiment.plan import ExperimentPlan
 from sharewise.ranking.log import FEEDBACK
+from sharewise.ranking.service.feature_store import FeatureStore
+from sharewise.ranking.service.features import Features
 from sharewise.ranking.service.feedback_log import FeedbackLog
 from sharewise.ranking.service.lineup import Lineup, check_lineup, make_lineup
 from sharewise.ranking.service.version import Version, load_version
@@ -27,6 +29,8 @@ class Service:
         models: the folder whose sub-folders may become versions, or answer in an experiment; None for none.
         threads: of one request's ranking.
         plans: gives the experiments; is asked again when they are to change.
+        features: of items and users, beside what candidates remember.
+        export: whether runs are exported, which takes seconds and makes them answer faster.
 
     Attributes:
         versions: what answers, and what did before.
@@ -46,9 +50,12 @@ class Service:
         models: Path | None = None,
         threads: int = 1,
         plans: Plans = tuple,
+        features: FeatureStore | None = None,
+        export: bool = True,
     ) -> None:
         self.log, self._models, self._threads, self._plans = log, models, threads, plans
-        first = self._lineup(load_version(ranker, candidates, threads))
+        self._features, self._export = Features(features), export
+        first = self._lineup(load_version(ranker, candidates, threads, export))
         self.versions: Versions[Lineup] = Versions(first, check_lineup)
         self.watching = Watching(log.folder)
 
@@ -98,6 +105,14 @@ class Service:
         self.log.take(request, events)
         return {"request": request, "events": len(events)}
 
+    def put_features(self, key: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Let items or users have these features from now on; they outlive the process.
+
+        Raises:
+            DataError: if there is no store, or a row says what it cannot; nothing was written.
+        """
+        return {"known": self._features.put(key, rows, self.versions.current.prepared)}
+
     def swap(self, ranker: str | None, candidates: str | None) -> dict[str, Any]:
         """Let other folders of the models' folder answer; what is not named stays.
 
@@ -126,9 +141,10 @@ class Service:
         return self._said(self.versions.back())
 
     def watch(self) -> None:
-        """Write partitions of hours that are over, and look at the experiments."""
+        """Write partitions of hours that are over, look at the experiments, and follow the features."""
         self.log.collect()
         lineup = self.versions.current
+        self._features.follow(lineup.prepared)
         self.watching.advance(lineup.plans, lineup.base.own)
 
     def health(self) -> dict[str, Any]:
@@ -164,10 +180,12 @@ class Service:
             named = {"ranker": ranker, "candidates": candidates}
             return self._loaded(self._folders(base, {part: name for part, name in named.items() if name}))
 
-        return make_lineup(base, list(self._plans()), load)
+        lineup = make_lineup(base, list(self._plans()), load)
+        self._features.follow(lineup.prepared)
+        return lineup
 
     def _loaded(self, folders: Mapping[str, Path]) -> Version:
-        return load_version(folders["ranker"], folders["candidates"], self._threads)
+        return load_version(folders["ranker"], folders["candidates"], self._threads, self._export)
 
     def _folders(self, base: Version, named: Mapping[str, str]) -> dict[str, Path]:
         """Return the folders of a version; those of the base where no name is given."""

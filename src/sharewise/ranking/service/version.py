@@ -78,7 +78,7 @@ class Version:
         return {**self.ranker.encoding.schema.own, **self.retriever.proposer.columns.own}
 
 
-def load_version(ranker: Path, candidates: Path, threads: int = 1) -> Version:
+def load_version(ranker: Path, candidates: Path, threads: int = 1, export: bool = True) -> Version:
     """Load a ranker, exported or as a run, and candidates.
 
     An export loads in a moment. A run is exported first, which takes seconds, if the packages for it are
@@ -87,12 +87,13 @@ def load_version(ranker: Path, candidates: Path, threads: int = 1) -> Version:
     Args:
         ranker, candidates: folders.
         threads: for one request's ranking.
+        export: whether a run is exported.
 
     Raises:
         CheckpointError: if a folder does not hold what it should, whole.
         ConfigError: if ranker and candidates do not fit each other.
     """
-    predictor = _load_predictor(ranker, threads)
+    predictor = _load_predictor(ranker, threads, export)
     retriever = load_candidates(candidates)
     digests = [files.verify(folder).digest[:DIGITS] for folder in (ranker, candidates)]
     folders = {"ranker": ranker, "candidates": candidates}
@@ -103,10 +104,12 @@ def load_version(ranker: Path, candidates: Path, threads: int = 1) -> Version:
     return Version(predictor, retriever, folders, "-".join(digests), engine, asking, prepared, history)
 
 
-def _load_predictor(folder: Path, threads: int) -> Predictor:
+def _load_predictor(folder: Path, threads: int, export: bool) -> Predictor:
     if _exported(folder):
         return load_exported_ranker(folder, threads)
     ranker = load_ranker(folder)
+    if not export:
+        return ranker
     try:
         check_exporter()
     except ConfigError:

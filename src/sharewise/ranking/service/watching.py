@@ -42,6 +42,11 @@ class Watching:
         """Return the last look at every experiment that was looked at."""
         return [(course.plan, course.looks[-1]) for course in self._courses.values() if course.looks]
 
+    def looks(self, name: str) -> list[Look]:
+        """Return the looks at an experiment, in the order of time."""
+        course = self._courses.get(name)
+        return [] if course is None else course.looks
+
     def evidence(self) -> list[dict[str, Any]]:
         """Return what is known of every experiment, as plain values, with its ``problem``, "" for none."""
         courses, problems = self._courses, self._problems

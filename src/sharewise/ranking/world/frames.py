@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import polars as pl
@@ -12,7 +12,7 @@ from sharewise.ranking.world.behaviour import Chances, Feedback, expected_rating
 from sharewise.ranking.world.devices import DEVICES
 from sharewise.ranking.world.draws import Whole
 from sharewise.ranking.world.requests import Requests
-from sharewise.ranking.world.slates import SOURCES, Slates
+from sharewise.ranking.world.slates import Slates
 from sharewise.ranking.world.users import Users
 from sharewise.ranking.world.videos import Videos
 
@@ -46,6 +46,28 @@ TRUTH: dict[str, tuple[pl.DataType, str]] = {
 }
 
 
+class Coming(Protocol):
+    """The requests of an hour; see `Happened`."""
+
+    @property
+    def hour(self) -> int: ...
+    @property
+    def began(self) -> int: ...
+    @property
+    def first(self) -> int: ...
+    @property
+    def requests(self) -> Requests: ...
+
+
+class Asking(NamedTuple):
+    """The requests of an hour, before there are lists; see `Happened`."""
+
+    hour: int
+    began: int
+    first: int
+    requests: Requests
+
+
 class Happened(NamedTuple):
     """All of an hour.
 
@@ -71,15 +93,15 @@ def log_frame(happened: Happened, users: Users, videos: Videos) -> pl.DataFrame:
     """Return the rows of an hour; users and videos as they were at its beginning."""
     requests, slates = happened.requests, happened.slates
     count, slate = slates.items.shape
-    shown = _request_frame(happened, users, videos)
+    shown = request_frame(happened, users, videos)
     shown = shown[np.repeat(np.arange(count, dtype=np.uint32), slate)]
     topics = videos.topic[slates.items]
     known = users.topic_clicks[requests.user[:, None], topics]
-    item = _item_frame(happened.hour, videos)[slates.items.ravel().astype(np.uint32)]
+    item = item_frame(happened.hour, videos)[slates.items.ravel().astype(np.uint32)]
     impressions = pl.DataFrame(
         {
             "position": np.tile(np.arange(1, slate + 1), count),
-            "source": _named([source.name for source in SOURCES], slates.sources.ravel()),
+            "source": _named(list(slates.names), slates.sources.ravel()),
             "user_topic_clicks": known.ravel(),
             **_feedback_columns(happened.feedback),
         }
@@ -116,11 +138,12 @@ def topic_names(topics: int) -> list[str]:
     return [f"topic-{topic:0{len(str(topics - 1))}}" for topic in range(topics)]
 
 
-def _request_frame(happened: Happened, users: Users, videos: Videos) -> pl.DataFrame:
-    hour, requests, first = happened.hour, happened.requests, happened.first
+def request_frame(coming: Coming, users: Users, videos: Videos) -> pl.DataFrame:
+    """Return what the platform knows of requests, a row each, in the order of time."""
+    hour, requests, first = coming.hour, coming.requests, coming.first
     user, there = requests.user, requests.query >= 0
     topics = topic_names(users.taste.shape[1])
-    time = pl.Series("time", happened.began + requests.moment).cast(pl.Datetime("us"))
+    time = pl.Series("time", coming.began + requests.moment).cast(pl.Datetime("us"))
     return pl.DataFrame(
         {
             "time": time,
@@ -137,7 +160,8 @@ def _request_frame(happened: Happened, users: Users, videos: Videos) -> pl.DataF
     )
 
 
-def _item_frame(hour: int, videos: Videos) -> pl.DataFrame:
+def item_frame(hour: int, videos: Videos) -> pl.DataFrame:
+    """Return what the platform knows of the catalogue, a row a video."""
     topics = topic_names(videos.options.topics)
     return pl.DataFrame(
         {

@@ -46,12 +46,17 @@ _SHIFT = 8  # bits for the place in a sorted key
 _PLACE = (1 << _SHIFT) - 1
 
 
+#: What sources are called, by their indices.
+NAMES = tuple(source.name for source in SOURCES)
+
+
 class Slates(NamedTuple):
-    """The lists of an hour, all `[requests, slate]`: slots, indices of `SOURCES`, relevance."""
+    """An hour's lists, `[requests, slate]`: slots, indices of `names`, relevance; and the sources' names."""
 
     items: Whole
     sources: Whole
     relevance: Floats
+    names: tuple[str, ...] = NAMES
 
 
 def places(slate: int) -> Whole:
@@ -74,7 +79,36 @@ def make_slates(
     _part(rng, items, sources, requests.query, len(videos.number))
     relevance = videos.about(requests.context, np.arange(len(items))[:, None], items)
     order = _order(rng, items, sources, relevance, videos, options)
-    return Slates(*(np.take_along_axis(values, order, 1) for values in (items, sources, relevance)))
+    items, sources, relevance = (np.take_along_axis(own, order, 1) for own in (items, sources, relevance))
+    return Slates(items, sources, relevance)
+
+
+def slates_of(
+    rng: np.random.Generator, numbers: Whole, sources: Whole, names: tuple[str, ...], asked: Asked
+) -> Slates:
+    """Return lists that somebody else made, `[requests, slate]`; what is gone or missing becomes anything.
+
+    Args:
+        rng: of what is put in place.
+        numbers: of videos; -1 for none.
+        sources: who proposed each, as indices of `names`.
+        names: of the sources.
+        asked: who asked, and for what the catalogue was.
+    """
+    items, every = asked.videos.slot(numbers), (*names, SOURCES[EXPLORE].name)
+    sources = np.where(items < 0, len(names), sources)
+    missing = items < 0
+    items[missing] = rng.integers(len(asked.videos.number), size=int(missing.sum()))
+    _part(rng, items, sources, asked.requests.query, len(asked.videos.number), len(names))
+    relevance = asked.videos.about(asked.requests.context, np.arange(len(items))[:, None], items)
+    return Slates(items, sources, relevance, every)
+
+
+class Asked(NamedTuple):
+    """Who asks for lists, of which catalogue."""
+
+    requests: Requests
+    videos: Videos
 
 
 def _co_topic(rng: np.random.Generator, requests: Requests, videos: Videos, count: int) -> Whole:
@@ -121,15 +155,22 @@ def _pool(videos: Videos, count: int) -> int:
     return min(max(int(POOL * len(videos.number)), 4 * count, 1), len(videos.number))
 
 
-def _part(rng: np.random.Generator, items: Whole, sources: Whole, query: Whole, videos: int) -> None:
-    """Replace what a list holds twice, or is the query, by anything else; in place."""
+def _part(
+    rng: np.random.Generator,
+    items: Whole,
+    sources: Whole,
+    query: Whole,
+    videos: int,
+    explore: int = EXPLORE,
+) -> None:
+    """Replace what a list holds twice, or is the query, by anything else, of source `explore`; in place."""
     lists = np.arange(len(items))
     while True:
         rows, columns = _clashes(items[lists], query[lists])
         if not len(rows):
             return
         items[lists[rows], columns] = rng.integers(videos, size=len(rows))
-        sources[lists[rows], columns] = EXPLORE
+        sources[lists[rows], columns] = explore
         lists = lists[np.unique(rows)]
 
 

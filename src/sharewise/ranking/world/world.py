@@ -5,7 +5,7 @@ Every hour draws from streams of its own, so a world of more hours begins with t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from typing import NamedTuple
 
@@ -14,10 +14,10 @@ import polars as pl
 
 from sharewise.ranking.world.behaviour import Feedback, chances, draw_feedback
 from sharewise.ranking.world.draws import generator
-from sharewise.ranking.world.frames import Happened, log_frame, truth_frame
+from sharewise.ranking.world.frames import Asking, Happened, log_frame, truth_frame
 from sharewise.ranking.world.options import WorldOptions
 from sharewise.ranking.world.requests import make_requests, requests_in
-from sharewise.ranking.world.slates import make_slates
+from sharewise.ranking.world.slates import Slates, make_slates
 from sharewise.ranking.world.users import Users
 from sharewise.ranking.world.videos import Videos
 
@@ -63,12 +63,18 @@ class Hour(NamedTuple):
         tally: sums over it.
         log: the rows that the platform keeps, with the columns `COLUMNS` and `FEATURES`; None if unwanted.
         truth: row by row what was expected of them, with the columns `TRUTH`; None if unwanted.
+        happened: all of it.
     """
 
     name: str
     tally: Tally
     log: pl.DataFrame | None
     truth: pl.DataFrame | None
+    happened: Happened
+
+
+#: Requests -> lists.
+Lists = Callable[[np.random.Generator, Asking], Slates]
 
 
 class World:
@@ -95,30 +101,38 @@ class World:
         while self.hour < self.options.hours:
             yield self.step()
 
-    def step(self, frames: bool = True) -> Hour:
-        """Simulate an hour; without its frames, which are half of the work, only the world moves on."""
+    def step(self, frames: bool = True, lists: Lists | None = None) -> Hour:
+        """Simulate an hour; without its frames, which are half of the work, only the world moves on.
+
+        Args:
+            frames: whether the hour's log and truth are wanted.
+            lists: makes the lists in place of the production system.
+        """
         if self.hour:
             self.users.arrive(self.hour)
             self.videos.arrive(self.hour)
             self.users.drift(self.hour)
-        result = self._show(frames)
+        result = self._show(frames, lists)
         self.hour += 1
         return result
 
-    def _show(self, frames: bool) -> Hour:
+    def _show(self, frames: bool, lists: Lists | None) -> Hour:
         options, hour, users, videos = self.options, self.hour, self.users, self.videos
         began = self.began(hour)
         rng = generator(options.seed, "lists", hour)
         requests = make_requests(rng, users, videos, requests_in(options, began.hour))
-        slates = make_slates(rng, requests, videos, options)
+        since = round(began.replace(tzinfo=timezone.utc).timestamp()) * 1_000_000
+        if lists is None:
+            slates = make_slates(rng, requests, videos, options)
+        else:
+            slates = lists(rng, Asking(hour, since, self.requests, requests))
         truth = chances(requests, slates, users, videos, hour)
         feedback = draw_feedback(rng, truth, videos.seconds[slates.items], options)
-        since = round(began.replace(tzinfo=timezone.utc).timestamp()) * 1_000_000
         happened = Happened(hour, since, self.requests, requests, slates, truth, feedback)
         log = log_frame(happened, users, videos) if frames else None
         expected = truth_frame(happened, videos) if frames else None
         self._count(happened)
-        return Hour(hour_name(began), Tally.of(feedback), log, expected)
+        return Hour(hour_name(began), Tally.of(feedback), log, expected, happened)
 
     def _count(self, happened: Happened) -> None:
         """Let the platform learn what has happened, once its log is written."""
