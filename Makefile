@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo demo-ranking test lint bench clean
+.PHONY: demo demo-ranking demo-online test lint bench clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -18,6 +18,10 @@ demo-ranking: $(VENV)/.installed
 	$(BIN)/sharewise rank train examples/ranking.toml --out runs/ranking/ranker
 	$(BIN)/sharewise rank evaluate runs/ranking/ranker --truth runs/ranking/world/truth
 	$(BIN)/sharewise rank report runs/ranking/ranker --truth runs/ranking/world/truth --out runs/ranking/report.html
+
+demo-online: $(VENV)/.installed
+	rm -rf runs/online
+	$(BIN)/python examples/online.py --out runs/online --users 3000 --hours 72
 
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest -n 2 --dist worksteal

@@ -110,11 +110,13 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_configurations_of_the_pages_are_valid(page: Path) -> None:
     from sharewise.config import parse_config
     from sharewise.config.candidates import parse_candidates_config
+    from sharewise.config.experiment import parse_experiment
     from sharewise.config.meta_load import parse_meta_config
     from sharewise.config.rank_train import parse_rank_config
     from sharewise.config.world import parse_world_config
 
     readers = {
+        "[[arms]]": parse_experiment,
         "[candidates]": parse_candidates_config,
         "[learner]": parse_meta_config,
         "[log]": parse_rank_config,
