@@ -62,7 +62,7 @@ class Videos:
 
     def slot(self, numbers: Whole) -> Whole:
         """Return where these videos lie; -1 for those that are gone, or are none."""
-        there = (numbers >= 0) & (numbers > self.newest - self.options.videos)
+        there = (numbers >= 0) & (numbers <= self.newest) & (numbers > self.newest - self.options.videos)
         return np.where(there, numbers % self.options.videos, -1)
 
     def age(self, hour: int) -> Floats:
