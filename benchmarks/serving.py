@@ -4,12 +4,15 @@ Claim: ranking 300 candidates by five objectives takes at most 3.5 ms at the med
 answers 100 requests a second with a p99 of at most 25 ms; swaps, broken models among them, fail no request.
 
 A simulated world gives the log, a ranker and candidates of 300 items learn from it, the ranker is exported.
-Part `python`: the steps of a request in this process, on one thread: `rank_only.p50_ms` (features as a frame
--> inputs -> network -> blend), `network.p50_ms` (the network alone), `recommend.p50_ms` (all of a request).
-Part `load`: requests to `sharewise rank serve` in a process of its own at fixed rates, sent on time whether
-others were answered or not; `r100.p99_ms` and so on, counted from when a request was due. Part `swap`: at 50
-requests a second, models change and broken ones are offered; `swap.failed_requests`. Part `killed`: `kill -9`
-while feedback comes; `killed.lost` and `killed.doubled` of what was acknowledged.
+Part `python`: the steps of a request in this process, on one thread: `rank_only.p50_ms` (features -> inputs
+-> network -> blend), `network.p50_ms` (the network alone), `candidates.p50_ms`, `recommend.p50_ms` (all of a
+request). Part `retrieval`: the two-tower source over 100,000 items, `retrieval.p50_ms` by a graph of
+neighbours (faiss, if it is installed) and `retrieval_exact.p50_ms`. Part `load`: requests to
+`sharewise rank serve` in a process of its own at fixed rates, sent on time whether others were answered or
+not; `r100.p99_ms` and so on, counted from when a request was due; `shed` were answered with 503. Part `hold`:
+the highest rate at which a minute's p99 stays below 50 ms, `held.rate`. Part `swap`: at 50 requests a second,
+models change 20 times, 5 of the offers broken; `swap.failed_requests`. Part `killed`: `kill -9` while feedback
+comes; `killed.lost` and `killed.doubled` of what was acknowledged.
 """
 
 from __future__ import annotations
@@ -30,16 +33,21 @@ from typing import Any
 import httpx
 import numpy as np
 import polars as pl
+import torch
 
 import common
+from sharewise.errors import ConfigError
 from sharewise.export import write_export
 from sharewise.ranking.artifact import load_ranker
 from sharewise.ranking.candidates import CandidatePlan, ListOptions, fit_candidates
+from sharewise.ranking.candidates.asking import Asking
+from sharewise.ranking.candidates.index import INDEX_CLASSES, Index
+from sharewise.ranking.candidates.requests import Requests
+from sharewise.ranking.candidates.towers import TwoTowers
 from sharewise.ranking.export import export_ranker
 from sharewise.ranking.fit import fit_stream
 from sharewise.ranking.options import LogOptions, StreamOptions
 from sharewise.ranking.plan import RankPlan
-from sharewise.ranking.recommend import list_best
 from sharewise.ranking.service import FeedbackLog, load_version
 from sharewise.ranking.service.feedback_log import microseconds
 from sharewise.ranking.world import WorldOptions, write_world
@@ -50,6 +58,10 @@ USER = ("user_hours", "user_impressions", "user_clicks")
 DROP = ("user_topic_clicks", "source")
 CONTEXT = {"device": "phone", "hour_of_day": 20}
 SECONDS, QUICK = 20.0, 4.0
+#: Items that a source is asked for.
+COUNT = 300
+#: Milliseconds that a p99 must stay below to be held.
+LATE = 50.0
 
 
 def prepare(root: Path, quick: bool) -> None:
@@ -74,18 +86,52 @@ def prepare(root: Path, quick: bool) -> None:
 def python(root: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     """Return how long the steps of a request take here, in milliseconds."""
     version = load_version(root / "models" / "a", root / "candidates")
-    asked = version.asking.frame(3, 7, CONTEXT)
-    all_of_them = list_best(version.ranker, version.retriever, asked, 10**6).features
-    rows = version.ranker.encoding.read(all_of_them, labelled=False)
+    prepared, ranker = version.prepared, version.ranker
+    asked = version.asking.values(3, 7, CONTEXT)
+    proposed = prepared.propose(asked)
+    inputs = prepared.inputs(asked, proposed)
     chance = np.random.default_rng(0)
     times = 50 if arguments.quick else 400
+
+    def candidates() -> object:
+        return prepared.propose({**asked, "user": int(chance.integers(20_000))})
+
     steps: dict[str, Callable[[], object]] = {
-        "rank_only": lambda: version.ranker.predict(all_of_them),
-        "network": lambda: version.ranker.engine.run(rows.inputs),  # type: ignore[attr-defined]
-        "candidates": lambda: version.retriever.propose([int(chance.integers(20_000))], [7]),
+        "rank_only": lambda: prepared.rank(ranker, asked, proposed),
+        "network": lambda: ranker.predict_inputs(inputs),
+        "candidates": candidates,
         "recommend": lambda: version.recommend(int(chance.integers(20_000)), 7, CONTEXT, 10),
     }
-    return {"rows": len(all_of_them)} | {name: _timed(step, times) for name, step in steps.items()}
+    return {"rows": len(proposed.rows)} | {name: _timed(step, times) for name, step in steps.items()}
+
+
+def retrieval(root: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return how long the two-tower source takes over many items, in milliseconds."""
+    items, users = (10_000 if arguments.quick else 100_000), 20_000
+    towers = TwoTowers(32, (64,), seed=0)
+    towers.grow(users + 1, items + 1, 1)
+    chance = np.random.default_rng(0)
+    with torch.no_grad():
+        towers.users.table.normal_(generator=torch.Generator().manual_seed(0))
+        towers.items.table.normal_(generator=torch.Generator().manual_seed(1))
+        topics = torch.full((items, 1), -1)
+        vectors = towers.candidates(torch.arange(items), topics)
+    asking = Asking(towers, users)
+    found: dict[str, Any] = {"items": items}
+    for name, kind in (("retrieval", "faiss"), ("retrieval_exact", "exact")):
+        try:
+            index = INDEX_CLASSES[kind](vectors)
+        except ConfigError as error:
+            common.say(str(error))
+            continue
+
+        def step(index: Index = index) -> object:
+            user, query = chance.integers(users, size=1), chance.integers(items, size=1)
+            asked = Requests(user, query, chance.integers(items, size=(1, 20)))
+            return index.search(torch.from_numpy(asking.vectors(asked)), COUNT)
+
+        found[name] = _timed(step, 50 if arguments.quick else 400)
+    return found
 
 
 def _timed(step: Callable[[], object], times: int) -> dict[str, float]:
@@ -135,7 +181,7 @@ class Served:
 
 async def send(url: str, rate: float, seconds: float) -> dict[str, Any]:
     """Send requests at a rate, on time; return how long after it was due each was answered, and failures."""
-    chance, late, failed = np.random.default_rng(0), [], []
+    chance, late, failed, shed = np.random.default_rng(0), [], [], []
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=200)
     async with httpx.AsyncClient(base_url=url, limits=limits, timeout=30) as client:
 
@@ -144,11 +190,11 @@ async def send(url: str, rate: float, seconds: float) -> dict[str, Any]:
             body = {"user": user, "query": query, "context": CONTEXT, "count": 10}
             try:
                 answer = await client.post("/recommend", json=body)
-                found = answer.json()
-                right = answer.status_code == 200 and len(found["items"]) == 10
+                right = answer.status_code == 200 and len(answer.json()["items"]) == 10
+                kind = late if right else shed if answer.status_code == 503 else failed
             except (httpx.HTTPError, ValueError, KeyError):
-                right = False
-            (late if right else failed).append(1000 * (time.perf_counter() - due))
+                kind = failed
+            kind.append(1000 * (time.perf_counter() - due))
 
         began, tasks = time.perf_counter() + 0.1, []
         for number in range(round(rate * seconds)):
@@ -157,7 +203,7 @@ async def send(url: str, rate: float, seconds: float) -> dict[str, Any]:
             tasks.append(asyncio.create_task(one(due)))
         await asyncio.gather(*tasks)
     took = time.perf_counter() - began
-    return {**percentiles(late), "failed": len(failed), "answered_per_s": len(late) / took}
+    return {**percentiles(late), "failed": len(failed), "shed": len(shed), "answered_per_s": len(late) / took}
 
 
 def load(root: Path, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -173,10 +219,27 @@ def load(root: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     return found
 
 
+def hold(root: Path, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the highest rate that is held."""
+    served, best = Served(root, root / "held"), {}
+    try:
+        asyncio.run(send(served.url, 20, 1))
+        rate = 25
+        while True:
+            found = asyncio.run(send(served.url, rate, 2.0 if arguments.quick else 60.0))
+            common.say(f"{rate} requests/s for a minute: {found}")
+            if found["failed"] or found["shed"] or found.get("p99_ms", np.inf) >= LATE:
+                return {"rate": best.get("rate", 0), "held": best, "not_held": {"rate": rate, **found}}
+            best = {"rate": rate, **found}
+            rate += 25
+    finally:
+        served.end()
+
+
 def swap(root: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     """Return how many requests failed while models changed."""
     served = Served(root, root / "swapped")
-    names = ["b", "cut", "a", "b", "a", "cut"] * (1 if arguments.quick else 3)
+    names = ["b", "cut", "a", "b"] * (1 if arguments.quick else 5)
 
     async def change() -> list[int]:
         codes = []
@@ -241,7 +304,9 @@ def killed(root: Path, arguments: argparse.Namespace) -> dict[str, Any]:
 
 PARTS: dict[str, Callable[[Path, argparse.Namespace], dict[str, Any]]] = {
     "python": python,
+    "retrieval": retrieval,
     "load": load,
+    "hold": hold,
     "swap": swap,
     "killed": killed,
 }
@@ -258,7 +323,11 @@ def main() -> None:
         figures: dict[str, Any] = {}
         for name in chosen.parts:
             found = PARTS[name](Path(folder), chosen)
-            figures |= found if name in ("python", "load") else {name: found}
+            figures |= (
+                found
+                if name in ("python", "retrieval", "load")
+                else {"held" if name == "hold" else name: found}
+            )
     common.finish(figures)
 
 

@@ -13,8 +13,9 @@ from service_kit import CANDIDATES, learn_candidates, train_ranker
 from sharewise.errors import DataError
 from sharewise.ranking.artifact import load_ranker
 from sharewise.ranking.candidates import load_candidates
-from sharewise.ranking.prepared import Prepared, plain
+from sharewise.ranking.prepared import Prepared
 from sharewise.ranking.recommend import list_best
+from sharewise.ranking.tables import plain
 
 KINDS = {
     "tower": ("", "tower", CANDIDATES),

@@ -11,8 +11,9 @@ import pytest
 from sharewise import files
 from sharewise.errors import ConfigError, DataError, SharewiseError
 from sharewise.ranking.log import COLUMNS
-from sharewise.ranking.prepared import Shown, plain
+from sharewise.ranking.prepared import Shown
 from sharewise.ranking.service import FeedbackLog
+from sharewise.ranking.tables import plain
 
 #: 2026-01-01T10:30, in microseconds.
 START = 1_767_263_400_000_000
