@@ -11,8 +11,8 @@ neighbours (faiss, if it is installed) and `retrieval_exact.p50_ms`. Part `load`
 `sharewise rank serve` in a process of its own at fixed rates, sent on time whether others were answered or
 not; `r100.p99_ms` and so on, counted from when a request was due; `shed` were answered with 503. Part `hold`:
 the highest rate at which a minute's p99 stays below 50 ms, `held.rate`. Part `swap`: at 50 requests a second,
-models change 20 times, 5 of the offers broken; `swap.failed_requests`. Part `killed`: `kill -9` while feedback
-comes; `killed.lost` and `killed.doubled` of what was acknowledged.
+models change 20 times, 5 of the offers broken; `swap.failed_requests`. Part `killed`: `kill -9` while
+feedback comes; `killed.lost` and `killed.doubled` of what was acknowledged.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ LAYERS = (
     ("data", "nn"),
     ("balance", "meta"),
     ("train",),
-    ("study", "export"),
+    ("study", "export", "web"),
     ("ranking", "report", "serve"),
     ("config",),
     ("cli",),

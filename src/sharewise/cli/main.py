@@ -78,6 +78,29 @@ def export(run: Run, out: Out) -> None:
     run_export(run, out)
 
 
+@app.command()
+def serve(
+    run: Annotated[
+        Path, typer.Argument(help="The folder of a run of a table, or of its export.", show_default=False)
+    ],
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port.")] = 8000,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(help="A file with the token that requests must bring.", show_default=False),
+    ] = None,
+    workers: Annotated[int, typer.Option(help="Requests answered at the same time.")] = 2,
+    waiting: Annotated[int, typer.Option(help="Requests that may wait or be answered; others get 503.")] = 64,
+) -> None:
+    """Serve predictions of a trained model over HTTP."""
+    from functools import partial
+
+    from sharewise.cli.serving import run_serve
+    from sharewise.web import ServerOptions
+
+    run_serve(run, token_file, partial(ServerOptions, host, port, workers=workers, waiting=waiting))
+
+
 @app.command("list")
 def list_names() -> None:
     """List the names that a configuration can use: structures, kinds, data sets, samplers and more."""

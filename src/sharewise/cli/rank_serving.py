@@ -9,14 +9,14 @@ from pathlib import Path
 
 from rich.console import Console
 
+from sharewise.cli.token import read_token
 from sharewise.config.experiment import load_experiment
 from sharewise.errors import ConfigError
-from sharewise.files import reported
 from sharewise.ranking.experiment import ExperimentPlan
 from sharewise.ranking.service import FeedbackLog, Service, ServiceOptions
 from sharewise.ranking.service.feature_store import FeatureStore
-from sharewise.ranking.service.run import check_server, run_service
 from sharewise.report import render_service
+from sharewise.web import check_server, run_app
 
 
 def run_rank_serve(
@@ -41,7 +41,7 @@ def run_rank_serve(
         features: a file of features of items and users; None for none.
     """
     check_server()
-    options = limits(token=_token(token))
+    options = limits(token=read_token(token))
     if models is not None and not models.is_dir():
         raise ConfigError(f"There is no folder '{models}' of models.", "Name one, or leave --models out.")
     plans = partial(_plans, experiments)
@@ -62,7 +62,9 @@ def run_rank_serve(
             )
             sys.stdout.flush()
 
-        run_service(service, options, started, render_service)
+        from sharewise.ranking.service.app import make_app
+
+        run_app(make_app(service, options, render_service), options, started)
     finally:
         feedback.close()
 
@@ -74,15 +76,3 @@ def _plans(folder: Path | None) -> list[ExperimentPlan]:
     if not folder.is_dir():
         raise ConfigError(f"There is no folder '{folder}' of experiments.", "Name one with a TOML file each.")
     return [load_experiment(path).plan() for path in sorted(folder.glob("*.toml"))]
-
-
-def _token(path: Path | None) -> str:
-    if path is None:
-        return ""
-    with reported(path, "read"):
-        found = path.read_text(encoding="utf-8", errors="replace").strip()
-    if not found.isascii() or not found.isprintable() or len(found) < 16:
-        raise ConfigError(
-            f"'{path}' holds no token.", "Write at least 16 printable ASCII characters into it."
-        )
-    return found

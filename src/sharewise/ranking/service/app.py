@@ -12,28 +12,24 @@ from typing import Any, TypeVar
 import anyio
 import anyio.to_thread
 from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
-from starlette.exceptions import HTTPException
 
-from sharewise.errors import CheckpointError, ConfigError, DataError, SharewiseError
+from sharewise.errors import DataError, SharewiseError
 from sharewise.ranking.service.bodies import FeaturesBody, FeedbackBody, ModelsBody, RecommendBody
-from sharewise.ranking.service.limits import Limits
-from sharewise.ranking.service.metrics import Metrics
+from sharewise.ranking.service.metrics import State
 from sharewise.ranking.service.options import ServiceOptions
 from sharewise.ranking.service.page import page_state
 from sharewise.ranking.service.service import Service
+from sharewise.web.errors import say_errors
+from sharewise.web.limits import Limits
+from sharewise.web.metrics import Metrics
 
 #: Seconds between two looks for hours that are over.
 POLL = 5.0
 #: Threads that wait for the disk, and share its flushes.
 WRITERS = 16
-#: What errors of a sort are answered with: a bad request or model; anything else is our disk's fault.
-STATUS: tuple[tuple[type[SharewiseError], int], ...] = (
-    (DataError, 422),
-    (ConfigError, 409),
-    (CheckpointError, 409),
-)
+#: Paths whose requests wait for each other, and are turned away when too many do.
+BUSY = ("/recommend", "/feedback", "/")
 #: Paths whose answers are counted apart.
 PATHS = (
     "/",
@@ -129,10 +125,8 @@ def make_app(service: Service, options: ServiceOptions, page: Page | None = None
                 await work(workers, lambda: page(page_state(service, asked, options.most_items)))
             )
 
-    app.add_exception_handler(SharewiseError, _refuse)
-    app.add_exception_handler(HTTPException, _refuse_request)
-    app.add_exception_handler(RequestValidationError, _refuse_body)
-    measured = Metrics(Limits(app, options), PATHS, service)
+    say_errors(app)
+    measured = Metrics(Limits(app, options, BUSY), PATHS, "sharewise", State(service))
     return measured
 
 
@@ -157,29 +151,3 @@ async def _collect(service: Service) -> None:
         except SharewiseError as error:  # tried again at the next look
             log.warning("%s", error)
         await asyncio.sleep(POLL)
-
-
-async def _refuse(_: Request, error: Exception) -> JSONResponse:
-    status = next((code for kind, code in STATUS if isinstance(error, kind)), 503)
-    if not isinstance(error, SharewiseError):
-        raise error
-    return _said(status, error.problem, error.remedy)
-
-
-async def _refuse_request(_: Request, error: Exception) -> JSONResponse:
-    if not isinstance(error, HTTPException):
-        raise error
-    return _said(error.status_code, f"{error.detail}.", "See /openapi.json for what can be asked.")
-
-
-async def _refuse_body(_: Request, error: Exception) -> JSONResponse:
-    if not isinstance(error, RequestValidationError):
-        raise error
-    first = error.errors()[0]
-    where = ".".join(str(place) for place in first["loc"][1:4])
-    return _said(422, f"The body cannot be used{': ' + where if where else ''}.", str(first["msg"]))
-
-
-def _said(status: int, problem: str, remedy: str) -> JSONResponse:
-    clean = [text.encode(errors="replace").decode() for text in (problem, remedy)]
-    return JSONResponse({"error": clean[0], "remedy": clean[1]}, status_code=status)

@@ -7,10 +7,10 @@ import base64
 import binascii
 import hmac
 import json
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
-from sharewise.ranking.service.options import ServiceOptions
+from sharewise.web.options import ServerOptions
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -19,8 +19,6 @@ App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 
 #: Paths that anybody may ask for, and that are answered whatever the load.
 OPEN = "/health"
-#: Paths whose requests are counted.
-BUSY = ("/recommend", "/feedback", "/")
 
 
 class _Refused(Exception):
@@ -35,17 +33,18 @@ class Limits:
     Args:
         app: answers what is let through.
         options: the limits.
+        busy: paths whose requests are counted, and turned away when too many wait.
     """
 
-    def __init__(self, app: App, options: ServiceOptions) -> None:
-        self._app, self._options = app, options
+    def __init__(self, app: App, options: ServerOptions, busy: Iterable[str]) -> None:
+        self._app, self._options, self._busy = app, options, frozenset(busy)
         self._inside = 0
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        busy = scope["path"] in BUSY
+        busy = scope["path"] in self._busy
         try:
             self._check_token(scope)
             self._check_load(busy)

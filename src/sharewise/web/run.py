@@ -6,11 +6,10 @@ import contextlib
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from sharewise.errors import ConfigError
-from sharewise.ranking.service.options import ServiceOptions
-from sharewise.ranking.service.service import Service
+from sharewise.web.limits import App
+from sharewise.web.options import ServerOptions
 
 #: Seconds in which requests that are being answered may end.
 GRACE = 10
@@ -34,19 +33,13 @@ def check_server() -> None:
         ) from error
 
 
-def run_service(
-    service: Service,
-    options: ServiceOptions,
-    started: Callable[[], None],
-    page: Callable[[dict[str, Any]], str] | None = None,
-) -> None:
+def run_app(app: App, options: ServerOptions, started: Callable[[], None]) -> None:
     """Answer over HTTP until the process is told to stop; requests that are being answered end first.
 
     Args:
-        service: answers.
+        app: answers.
         options: limits, and where to listen.
         started: called before the first request.
-        page: what is shown at ``/``; None for nothing.
 
     Raises:
         ConfigError: if nothing can listen there.
@@ -54,10 +47,8 @@ def run_service(
     check_server()
     import uvicorn
 
-    from sharewise.ranking.service.app import make_app
-
     config = uvicorn.Config(
-        make_app(service, options, page),
+        app,
         host=options.host,
         port=options.port,
         log_level="warning",
@@ -80,7 +71,6 @@ def run_service(
             uvicorn.Server(config).run(sockets=[socket])
     finally:
         socket.close()
-        service.log.close()
 
 
 @contextlib.contextmanager
