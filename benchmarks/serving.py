@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -34,6 +35,7 @@ import httpx
 import numpy as np
 import polars as pl
 import torch
+from load import Sender, at_rate
 
 import common
 from sharewise.errors import ConfigError
@@ -182,27 +184,21 @@ class Served:
 async def send(url: str, rate: float, seconds: float) -> dict[str, Any]:
     """Send requests at a rate, on time; return how long after it was due each was answered, and failures."""
     chance, late, failed, shed = np.random.default_rng(0), [], [], []
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=200)
-    async with httpx.AsyncClient(base_url=url, limits=limits, timeout=30) as client:
+    sender = Sender("127.0.0.1", int(url.rsplit(":", 1)[1]))
 
-        async def one(due: float) -> None:
-            user, query = (int(n) for n in chance.integers(0, 5000, 2))
-            body = {"user": user, "query": query, "context": CONTEXT, "count": 10}
-            try:
-                answer = await client.post("/recommend", json=body)
-                right = answer.status_code == 200 and len(answer.json()["items"]) == 10
-                kind = late if right else shed if answer.status_code == 503 else failed
-            except (httpx.HTTPError, ValueError, KeyError):
-                kind = failed
-            kind.append(1000 * (time.perf_counter() - due))
+    async def one(due: float) -> None:
+        user, query = (int(n) for n in chance.integers(0, 5000, 2))
+        body = {"user": user, "query": query, "context": CONTEXT, "count": 10}
+        try:
+            status, answer = await sender.post("/recommend", body)
+            right = status == 200 and len(json.loads(answer)["items"]) == 10
+            kind = late if right else shed if status == 503 else failed
+        except (OSError, asyncio.TimeoutError, ValueError, KeyError):
+            kind = failed
+        kind.append(1000 * (time.perf_counter() - due))
 
-        began, tasks = time.perf_counter() + 0.1, []
-        for number in range(round(rate * seconds)):
-            due = began + number / rate
-            await asyncio.sleep(max(0.0, due - time.perf_counter()))
-            tasks.append(asyncio.create_task(one(due)))
-        await asyncio.gather(*tasks)
-    took = time.perf_counter() - began
+    took = await at_rate(rate, seconds, one)
+    sender.close()
     return {**percentiles(late), "failed": len(failed), "shed": len(shed), "answered_per_s": len(late) / took}
 
 

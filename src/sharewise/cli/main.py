@@ -89,7 +89,7 @@ def serve(
         Path | None,
         typer.Option(help="A file with the token that requests must bring.", show_default=False),
     ] = None,
-    workers: Annotated[int, typer.Option(help="Requests answered at the same time.")] = 2,
+    workers: Annotated[int, typer.Option(help="Threads that answer.")] = 1,
     waiting: Annotated[int, typer.Option(help="Requests that may wait or be answered; others get 503.")] = 64,
 ) -> None:
     """Serve predictions of a trained model over HTTP."""

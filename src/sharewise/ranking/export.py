@@ -9,8 +9,10 @@ import json
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 import polars as pl
 import safetensors.torch
+import torch
 from torch import Tensor
 
 from sharewise import files
@@ -80,12 +82,14 @@ class ExportedRanker:
         self.encoding = Encoding(LogSchema.from_dict(values["schema"]), self.plan)
         self.encoding.load(safetensors.torch.load(export.data[ENCODING]))
         self.engine: Engine = open_engine(export.onnx, export.pt2, threads)
-        self._tasks = self.encoding.tasks
+        tasks = self.encoding.tasks
+        columns = split_by_task(torch.arange(tasks.columns)[None], tasks)
+        self._columns = {name: int(own[0, 0]) for name, own in columns.items()}
 
     def predict_inputs(self, inputs: dict[str, Tensor]) -> dict[str, Array]:
         """Return predictions by objective, in the labels' unit, ``[rows]``."""
-        split = split_by_task(self.engine.run(inputs), self._tasks)
-        return {name: values[:, 0].double().numpy() for name, values in split.items()}
+        values = self.engine.run(inputs).numpy().astype(np.float64)
+        return {name: values[:, column] for name, column in self._columns.items()}
 
     def predict(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return predictions of all objectives and their ``score``, as `Ranker.predict` does."""

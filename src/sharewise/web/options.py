@@ -21,7 +21,7 @@ class ServerOptions:
         most_bytes: of the body of a request.
         body_seconds: in which a body must have come.
         waiting: requests that are answered or wait for it; further ones get 503.
-        workers: requests that are answered at the same time.
+        workers: threads that answer; more than one help only where networks are large.
 
     Raises:
         ConfigError: for a value that cannot be used.
@@ -33,7 +33,7 @@ class ServerOptions:
     most_bytes: int = 1 << 18
     body_seconds: float = 5.0
     waiting: int = 64
-    workers: int = 2
+    workers: int = 1
 
     def __post_init__(self) -> None:
         for name in ("most_bytes", "waiting", "workers"):

@@ -52,7 +52,7 @@ def test_no_request_ends_in_a_5xx(described: Any, method: str, path: str, mode: 
     seen = []
 
     @given(case=operation.as_strategy(generation_mode=GenerationMode[mode]))
-    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck), database=None)
     @seed(0)
     def fuzz(case: Any) -> None:
         response = case.call()

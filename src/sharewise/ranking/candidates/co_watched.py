@@ -54,7 +54,26 @@ class CoWatched(Generator):
         self._similar = None
 
     def propose(self, requests: Requests, count: int) -> Found:
+        if len(requests) == 1:
+            return self._propose_one(requests, count)
         return top_of_rows(self._scores(requests), count)
+
+    def _propose_one(self, requests: Requests, count: int) -> Found:
+        """Return what `propose` does for one request, without sparse matrices, which take long to make."""
+        similar = self._settled()
+        weight, item = self._asked(requests)
+        kept = (weight[0] > 0) & (item[0] >= 0) & (item[0] < similar.shape[0])
+        weights, items = weight[0][kept], item[0][kept]
+        starts, ends = similar.indptr[items], similar.indptr[items + 1]
+        parts = [slice(*bounds) for bounds in zip(starts.tolist(), ends.tolist(), strict=True)]
+        if not parts:
+            return Found(np.full((1, 0), -1, dtype=np.int64), np.zeros((1, 0)))
+        near = np.concatenate([similar.indices[part] for part in parts])
+        values = np.concatenate([w * similar.data[part] for w, part in zip(weights, parts, strict=True)])
+        found, place = np.unique(near, return_inverse=True)
+        scores: Array = np.bincount(place, values, minlength=len(found)).astype(np.float64)
+        best = np.lexsort((found, -scores))[:count]
+        return Found(found[best].astype(np.int64)[None], scores[best][None])
 
     def score(self, requests: Requests, row: Ids, items: Ids) -> Array:
         """Return the similarity of items with what requests ask with; 0 for items that are unknown.
@@ -85,9 +104,14 @@ class CoWatched(Generator):
         self._now, self._similar = float(tensors["now"]), None
 
     def _scores(self, requests: Requests) -> sparse.csr_matrix:
+        similar = self._settled()
+        return (self._seeds(requests) @ similar).tocsr()
+
+    def _settled(self) -> sparse.csr_matrix:
+        """Return the similarities: the same until more is learnt."""
         if self._similar is None:
             self._similar = self._similarities()
-        return (self._seeds(requests) @ self._similar).tocsr()
+        return self._similar
 
     def _pairs(self, watches: Watches, now: float, total: int) -> sparse.csr_matrix:
         past = watches.asked.past[:, : self._options.window]
@@ -109,12 +133,16 @@ class CoWatched(Generator):
     def _seeds(self, requests: Requests) -> sparse.csr_matrix:
         """Return what is asked with, ``[requests, items]``: the query, and the user's last watches."""
         total, count = self.pairs.shape[0], len(requests)
+        weight, item = self._asked(requests)
+        kept = (weight > 0) & (item >= 0) & (item < total)
+        return sparse.csr_matrix((weight[kept], (np.nonzero(kept)[0], item[kept])), shape=(count, total))
+
+    def _asked(self, requests: Requests) -> tuple[Array, Ids]:
+        """Return the weight of everything that is asked with, and what it is, ``[requests, items]``."""
         query = requests.query[:, None]
         share = np.where(query >= 0, self._options.beside, 1.0)
         known = (requests.past >= 0) & (requests.past != query)
         fading = known / (1.0 + np.arange(requests.past.shape[1]))
         past = share * fading / fading.sum(1, keepdims=True).clip(LEAST)
         weight = np.concatenate([(query >= 0).astype(np.float64), past], 1)
-        item = np.concatenate([query, requests.past], 1)
-        kept = (weight > 0) & (item >= 0) & (item < total)
-        return sparse.csr_matrix((weight[kept], (np.nonzero(kept)[0], item[kept])), shape=(count, total))
+        return weight, np.concatenate([query, requests.past], 1)

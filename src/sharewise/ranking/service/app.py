@@ -62,6 +62,16 @@ def make_app(service: Service, options: ServiceOptions, page: Page | None = None
     async def work(limiter: anyio.CapacityLimiter, call: Callable[[], Found]) -> Found:
         return await anyio.to_thread.run_sync(call, limiter=limiter)
 
+    turn = asyncio.Semaphore(1)
+
+    async def answer(call: Callable[[], Found]) -> Found:
+        # Alone a request is answered here: its work is Python's, which no second thread makes faster.
+        if options.workers > 1:
+            return await work(workers, call)
+        async with turn:
+            await asyncio.sleep(0)  # those that came meanwhile are counted, and turned away if too many
+            return call()
+
     app = FastAPI(
         title="Sharewise ranking", version="1", lifespan=_collecting(service), redoc_url=None, docs_url=None
     )
@@ -72,7 +82,7 @@ def make_app(service: Service, options: ServiceOptions, page: Page | None = None
         if body.count > options.most_items:
             raise DataError(f"count is {body.count}.", f"Ask for at most {options.most_items}.")
         call = partial(service.recommend, body.user, body.query, body.context, body.count)
-        return JSONResponse(await work(workers, call))
+        return JSONResponse(await answer(call))
 
     @app.post("/feedback")
     async def feedback(body: FeedbackBody) -> JSONResponse:
@@ -121,9 +131,7 @@ def make_app(service: Service, options: ServiceOptions, page: Page | None = None
         async def home(request: Request) -> HTMLResponse:
             """Show lists and why, experiments, and what answers."""
             asked = dict(request.query_params)
-            return HTMLResponse(
-                await work(workers, lambda: page(page_state(service, asked, options.most_items)))
-            )
+            return HTMLResponse(await answer(lambda: page(page_state(service, asked, options.most_items))))
 
     say_errors(app)
     measured = Metrics(Limits(app, options, BUSY), PATHS, "sharewise", State(service))
