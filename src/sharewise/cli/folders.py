@@ -128,3 +128,17 @@ def keeping_config(out: Path, config: Section) -> Iterator[None]:
         if fresh and not (out / "checkpoint").exists():
             files.remove(out / CONFIG)
         raise
+
+
+def check_page(out: Path) -> None:
+    """Refuse the name of a page, whose numbers go beside it, that cannot be written.
+
+    Raises:
+        ConfigError: if it is none, a folder, or part of a sealed run.
+    """
+    if out.suffix != ".html":
+        raise ConfigError(f"'{out}' is no name of a page.", "Let it end in .html.")
+    for path in (out, out.with_suffix(".json")):
+        if path.is_dir():
+            raise ConfigError(f"'{path}' is a folder.", "Name a file for the page.")
+        check_sealed(path)

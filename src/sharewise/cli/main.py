@@ -9,6 +9,7 @@ import typer
 
 from sharewise.cli import meta, rank
 from sharewise.cli.edge import guarded
+from sharewise.cli.server_options import Host, Port, TokenFile, Waiting, Workers
 
 app = typer.Typer(
     name="sharewise",
@@ -83,14 +84,11 @@ def serve(
     run: Annotated[
         Path, typer.Argument(help="The folder of a run of a table, or of its export.", show_default=False)
     ],
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="The port.")] = 8000,
-    token_file: Annotated[
-        Path | None,
-        typer.Option(help="A file with the token that requests must bring.", show_default=False),
-    ] = None,
-    workers: Annotated[int, typer.Option(help="Threads that answer.")] = 1,
-    waiting: Annotated[int, typer.Option(help="Requests that may wait or be answered; others get 503.")] = 64,
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    token_file: TokenFile = None,
+    workers: Workers = 1,
+    waiting: Waiting = 64,
 ) -> None:
     """Serve predictions of a trained model over HTTP."""
     from functools import partial

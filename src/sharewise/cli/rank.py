@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from sharewise.cli.server_options import Host, Port, TokenFile, Waiting, Workers
+
 app = typer.Typer(
     help="Ranking: from a log of impressions to a ranked list.", no_args_is_help=True, rich_markup_mode=None
 )
@@ -144,8 +146,8 @@ def serve(
         Path,
         typer.Option(help="The folder that lists and their feedback are written to.", show_default=False),
     ],
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="The port.")] = 8000,
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
     models: Annotated[
         Path | None,
         typer.Option(
@@ -160,12 +162,9 @@ def serve(
         Path | None,
         typer.Option(help="A SQLite file of features of items and users; may be new.", show_default=False),
     ] = None,
-    token_file: Annotated[
-        Path | None,
-        typer.Option(help="A file with the token that requests must bring.", show_default=False),
-    ] = None,
-    workers: Annotated[int, typer.Option(help="Threads that answer.")] = 1,
-    waiting: Annotated[int, typer.Option(help="Requests that may wait or be answered; others get 503.")] = 64,
+    token_file: TokenFile = None,
+    workers: Workers = 1,
+    waiting: Waiting = 64,
     settle: Annotated[
         float, typer.Option(help="Seconds after its hour for which a list takes feedback.")
     ] = 900.0,

@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.table import Table as Grid
 
 from sharewise import files
-from sharewise.cli.folders import check_sealed
+from sharewise.cli.folders import check_page
 from sharewise.config.experiment import load_experiment
 from sharewise.config.load import read_text
-from sharewise.errors import ConfigError, DataError
+from sharewise.errors import DataError
 from sharewise.ranking.experiment.course import Course
 from sharewise.report import numbers, write_experiment_page
 from sharewise.report.experiment import said
@@ -32,7 +32,7 @@ def run_rank_experiment(path: Path, log: str, out: Path | None) -> None:
     """
     config = load_experiment(path)
     if out is not None:
-        _check_page(out)
+        check_page(out)
     course = Course(config.plan(), log, config.columns)
     course.advance()
     if not course.ledger.done:
@@ -75,12 +75,3 @@ def _grid(readings: list[dict[str, Any]]) -> Grid:
             reading["verdict"] + (", below its guard" if reading["breached"] else ""),
         )
     return grid
-
-
-def _check_page(out: Path) -> None:
-    if out.suffix != ".html":
-        raise ConfigError(f"'{out}' is no name of a page.", "Let it end in .html.")
-    for path in (out, out.with_suffix(".json")):
-        if path.is_dir():
-            raise ConfigError(f"'{path}' is a folder.", "Name a file for the page.")
-        check_sealed(path)

@@ -7,8 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from sharewise import files
-from sharewise.cli.folders import CONFIG, check_sealed
-from sharewise.errors import ConfigError
+from sharewise.cli.folders import CONFIG, check_page
 from sharewise.ranking.evidence import evidence_of
 from sharewise.ranking.front import TuneOptions
 from sharewise.report import write_ranking_page
@@ -17,12 +16,7 @@ from sharewise.train import Run
 
 def run_rank_report(folder: Path, out: Path, options: TuneOptions, truth: Path | None) -> None:
     """Write the page of a finished run."""
-    if out.suffix != ".html":
-        raise ConfigError(f"'{out}' is no name of a page.", "Let it end in .html.")
-    for path in (out, out.with_suffix(".json")):
-        if path.is_dir():
-            raise ConfigError(f"'{path}' is a folder.", "Name a file for the page.")
-        check_sealed(path)
+    check_page(out)
     run = Run.open(folder)
     config = run.read(CONFIG).decode() if CONFIG in run.names else ""
     evidence = evidence_of(folder, options, truth)
