@@ -159,9 +159,12 @@ def serve(
         typer.Option(help="A folder of experiments, one a TOML file.", show_default=False),
     ] = None,
     features: Annotated[
-        Path | None,
-        typer.Option(help="A SQLite file of features of items and users; may be new.", show_default=False),
-    ] = None,
+        str,
+        typer.Option(
+            help="Features of items and users: a SQLite file, which may be new, or redis://...",
+            show_default=False,
+        ),
+    ] = "",
     token_file: TokenFile = None,
     workers: Workers = 1,
     waiting: Waiting = 64,

@@ -14,7 +14,7 @@ from sharewise.config.experiment import load_experiment
 from sharewise.errors import ConfigError
 from sharewise.ranking.experiment import ExperimentPlan
 from sharewise.ranking.service import FeedbackLog, Service, ServiceOptions
-from sharewise.ranking.service.feature_store import FeatureStore
+from sharewise.ranking.service.stores import open_store
 from sharewise.report import render_service
 from sharewise.web import check_server, run_app
 
@@ -27,7 +27,7 @@ def run_rank_serve(
     token: Path | None,
     limits: Callable[..., ServiceOptions],
     experiments: Path | None = None,
-    features: Path | None = None,
+    features: str = "",
 ) -> None:
     """Serve until interrupted.
 
@@ -38,7 +38,7 @@ def run_rank_serve(
         token: a file that holds the token.
         limits: token -> options.
         experiments: a folder of experiments, one a TOML file; None for none.
-        features: a file of features of items and users; None for none.
+        features: a SQLite file of features of items and users, or the address of a Redis; "" for none.
     """
     check_server()
     options = limits(token=read_token(token))
@@ -46,7 +46,7 @@ def run_rank_serve(
         raise ConfigError(f"There is no folder '{models}' of models.", "Name one, or leave --models out.")
     plans = partial(_plans, experiments)
     plans()
-    store = None if features is None else FeatureStore(features)
+    store = open_store(features) if features else None
     feedback = FeedbackLog(log, options.settle)
     try:
         service = Service(ranker, candidates, feedback, models, options.threads, plans, store)

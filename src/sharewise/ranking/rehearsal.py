@@ -26,7 +26,7 @@ from sharewise.ranking.experiment import Arm, ExperimentPlan, Look
 from sharewise.ranking.fit import fit_stream
 from sharewise.ranking.plan import RankPlan
 from sharewise.ranking.service import FeedbackLog, Service
-from sharewise.ranking.service.feature_store import FeatureStore
+from sharewise.ranking.service.sqlite_store import SqliteStore
 from sharewise.ranking.world import World, WorldOptions
 from sharewise.ranking.world.frames import Asking, Happened, item_frame, request_frame
 from sharewise.ranking.world.slates import Asked, Slates, slates_of
@@ -143,7 +143,7 @@ class Rehearsal:
     def _open(self) -> Service:
         log = FeedbackLog(self._log, settle=0.0, now=lambda: self._now)
         control = self._models / self.plan.arm_names[0]
-        store = FeatureStore(self.folder / "features.sqlite")
+        store = SqliteStore(self.folder / "features.sqlite")
         return Service(
             control,
             self._models / "candidates",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,13 +15,44 @@ from service_kit import Trained
 from sharewise.errors import DataError, SharewiseError
 from sharewise.ranking.service import FeedbackLog, Service
 from sharewise.ranking.service.feature_store import FeatureStore
+from sharewise.ranking.service.sqlite_store import SqliteStore
+from sharewise.ranking.service.stores import open_store
 
 CONTEXT = {"device": "tv"}
 
 
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real Redis on a socket of its own; its address."""
+    server = shutil.which("redis-server")
+    pytest.importorskip("redis")
+    if server is None:
+        pytest.skip("there is no redis-server")
+    folder = tmp_path_factory.mktemp("redis")
+    command = [server, "--port", "0", "--unixsocket", str(folder / "socket"), "--save", ""]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=folder)
+    for _ in range(200):
+        if (folder / "socket").exists():
+            break
+        time.sleep(0.05)
+    yield f"unix://{folder / 'socket'}"
+    process.terminate()
+    process.wait()
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+def where(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return str(tmp_path / "features.sqlite")
+    address = str(request.getfixturevalue("redis"))
+    client = pytest.importorskip("redis").Redis.from_url(address)
+    client.flushall()
+    return address
+
+
 @pytest.fixture
-def store(tmp_path: Path) -> FeatureStore:
-    return FeatureStore(tmp_path / "features.sqlite")
+def store(where: str) -> FeatureStore:
+    return open_store(where)
 
 
 @pytest.fixture
@@ -65,7 +99,9 @@ def test_a_request_that_says_it_comes_first(service: Service) -> None:
     assert service.preview(3, 5, {**CONTEXT, "views": 77}, 10**4)["items"] == said
 
 
-def test_features_outlive_swaps_and_the_process(service: Service, trained: Trained, tmp_path: Path) -> None:
+def test_features_outlive_swaps_and_the_process(
+    service: Service, trained: Trained, tmp_path: Path, where: str
+) -> None:
     item = first(service)
     service.put_features("item", [{"item": item, "views": 10**6}])
     told = click(service, item)
@@ -77,16 +113,16 @@ def test_features_outlive_swaps_and_the_process(service: Service, trained: Train
         trained.ranker,
         trained.candidates,
         FeedbackLog(tmp_path / "log"),
-        features=FeatureStore(tmp_path / "features.sqlite"),
+        features=open_store(where),
     )
     assert click(again, item) == told
     again.log.close()
 
 
-def test_others_may_write_the_file(service: Service, tmp_path: Path) -> None:
+def test_others_may_write_it(service: Service, where: str) -> None:
     item = first(service)
     before = click(service, item)
-    FeatureStore(tmp_path / "features.sqlite").put("item", [{"item": item, "views": 10**6}])
+    open_store(where).put("item", [{"item": item, "views": 10**6}])
     assert click(service, item) == before
     service.watch()  # as it does every few seconds
     assert click(service, item) != before
@@ -139,4 +175,10 @@ def test_a_service_without_a_file_keeps_none(trained: Trained, tmp_path: Path) -
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"nothing of the sort" * 100)
     with pytest.raises(SharewiseError, match="cannot be used"):
-        FeatureStore(tmp_path / "x")
+        SqliteStore(tmp_path / "x")
+
+
+def test_a_redis_that_does_not_answer_is_said(tmp_path: Path) -> None:
+    pytest.importorskip("redis")
+    with pytest.raises(SharewiseError, match="cannot be used"):
+        open_store(f"unix://{tmp_path / 'nobody'}")

@@ -13,7 +13,7 @@ from service_kit import Trained
 
 from sharewise.ranking.service import FeedbackLog, Service, ServiceOptions
 from sharewise.ranking.service.app import make_app
-from sharewise.ranking.service.feature_store import FeatureStore
+from sharewise.ranking.service.sqlite_store import SqliteStore
 from sharewise.report import render_service
 
 schemathesis = pytest.importorskip("schemathesis")
@@ -24,7 +24,7 @@ from schemathesis.generation import GenerationMode  # noqa: E402
 def described(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     folder = tmp_path_factory.mktemp("fuzzed")
     log = FeedbackLog(folder / "log")
-    store = FeatureStore(folder / "features.sqlite")
+    store = SqliteStore(folder / "features.sqlite")
     service = Service(trained.ranker, trained.candidates, log, trained.root, features=store)
     app = make_app(service, ServiceOptions(), render_service)
     yield schemathesis.openapi.from_asgi("/openapi.json", app)
