@@ -166,11 +166,11 @@ def test_list_names_everything(command: Command) -> None:
 
 
 def test_help_of_every_command(command: Command) -> None:
-    for name in ("demo", "train", "compare", "predict", "export", "list", "report"):
+    for name in ("demo", "train", "compare", "predict", "export", "serve", "list", "report"):
         done = command(name, "--help")
         assert done.code == 0
         assert len(done.out) > 60
-    assert len(app.registered_commands) == 8
+    assert len(app.registered_commands) == 9
 
 
 def test_interrupted(command: Command, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

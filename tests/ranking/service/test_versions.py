@@ -135,7 +135,7 @@ def test_swaps_during_requests_lose_and_mix_none(trained: Trained, tmp_path: Pat
         threads = [threading.Thread(target=load) for _ in range(3)]
         for thread in threads:
             thread.start()
-        for turn in range(6):
+        for turn in range(4):
             good = server.post("/models", {"ranker": "ab"[(turn + 1) % 2]})
             assert good.status_code == 200, good.text
             bad = server.post("/models", {"ranker": ("cut", "nan", "empty")[turn % 3]})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -39,17 +40,27 @@ class TwoTower(Generator):
         super().__init__(catalogue)
         self._options, self._seed = options, seed
         self.towers = TwoTowers(options.size, options.hidden, seed)
-        groups = [{"params": list(self.towers.parameters()), "lr_factor": 1.0, "decay": False}]
-        self._optimizer = make_optimizer(groups, TrainOptions(learning_rate=options.learning_rate))
+        self._moments: dict[str, Tensor] = {}
         self._frequency = StreamingFrequency(options.gap_rate)
         self._users = self._stretches = 0
         self._asking: tuple[Asking, Index] | None = None
 
+    @cached_property
+    def _optimizer(self) -> torch.optim.Optimizer:
+        """Made when something is learnt: what only answers is spared the seconds that torch takes for it."""
+        groups = [{"params": list(self.towers.parameters()), "lr_factor": 1.0, "decay": False}]
+        made = make_optimizer(groups, TrainOptions(learning_rate=self._options.learning_rate))
+        if self._moments:
+            unflatten_optimizer(made, self._moments)
+            self._moments = {}
+        return made
+
     def learn(self, watches: Watches) -> None:
         asked, total = watches.asked, len(self.catalogue)
         self._users = max(self._users, int(asked.user.max(initial=-1)) + 1)
+        optimizer = self._optimizer
         self.towers.grow(self._users, total, self.catalogue.topics)
-        fit_state(self._optimizer)
+        fit_state(optimizer)
         self._frequency.grow(total)
         topics = torch.from_numpy(self.catalogue.padded())
         for rows, hidden in self._batches(len(watches)):
@@ -83,7 +94,7 @@ class TwoTower(Generator):
     def tensors(self) -> dict[str, Tensor]:
         parts: dict[str, Mapping[str, Tensor]] = {
             "towers": self.towers.state_dict(),
-            "optimizer": flatten_optimizer(self._optimizer),
+            "optimizer": self._moments or flatten_optimizer(self._optimizer),
             "frequency": self._frequency.tensors(),
             "so_far": {"users": torch.tensor([self._users]), "stretches": torch.tensor([self._stretches])},
         }
@@ -91,7 +102,8 @@ class TwoTower(Generator):
 
     def load(self, tensors: Mapping[str, Tensor]) -> None:
         self.towers.load_state_dict(tensors_of(tensors, "towers"))
-        unflatten_optimizer(self._optimizer, tensors_of(tensors, "optimizer"))
+        self.__dict__.pop("_optimizer", None)
+        self._moments = tensors_of(tensors, "optimizer")
         self._frequency.load(tensors_of(tensors, "frequency"))
         self._users, self._stretches = (int(tensors[f"so_far.{name}"]) for name in ("users", "stretches"))
         self._asking = None
