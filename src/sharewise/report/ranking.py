@@ -66,15 +66,15 @@ def context(evidence: Evidence, config_text: str, beside: str) -> dict[str, Any]
         "measures": {**MEASURES, **MORE},
         "cells": list(_cells(evidence)),
         "over_time": list(over_time(evidence, main)),
-        "cohorts": _swatches(COHORTS),
-        "tasks": _swatches(measures["tasks"]),
+        "cohorts": swatches(COHORTS),
+        "tasks": swatches(measures["tasks"]),
         "ratios": _ratios(evidence, list(measures["tasks"])),
         "calibrations": _calibrations(measures),
         "lists": list(_lists(evidence)),
         "true_lists": _true_lists(evidence),
         "gates": gates_of(evidence, list(measures["tasks"])),
         "places": list(_places(evidence)),
-        "sources": _swatches(("learned", "true")),
+        "sources": swatches(("learned", "true")),
         "fronts": list(_fronts(evidence)),
         "front_rows": _front_rows(evidence["front"]),
         "config": config_text,
@@ -88,7 +88,8 @@ def main_measures(measures: Mapping[str, Any]) -> dict[str, str]:
     return {name: next((m for m in MAIN if m in own), "") for name, own in measures["tasks"].items()}
 
 
-def _swatches(names: Sequence[str] | Mapping[str, Any]) -> list[tuple[str, Markup]]:
+def swatches(names: Sequence[str] | Mapping[str, Any]) -> list[tuple[str, Markup]]:
+    """Return names with the lines that stand for them in plots."""
     return [(name, plots.swatch(place)) for place, name in enumerate(names)]
 
 
@@ -171,7 +172,7 @@ def _true_lists(evidence: Evidence) -> tuple[Markup, list[tuple[str, Markup]]] |
     }
     places = {gain: place for place, gain in enumerate(gains)}
     title = f"NDCG@{evidence['truth']['k']} of the score against the truth"
-    return plots.course("true-lists", title, "NDCG", series, places=places), _swatches(gains)
+    return plots.course("true-lists", title, "NDCG", series, places=places), swatches(gains)
 
 
 def gates_of(evidence: Evidence, tasks: Sequence[str], ident: str = "gates") -> tuple[Markup, Markup] | None:

@@ -6,10 +6,10 @@ from datetime import datetime, timezone
 from importlib.metadata import version
 from typing import Any
 
-from sharewise.report import experiment, plots
+from sharewise.report import experiment
 from sharewise.report.numbers import Numbers
 from sharewise.report.page import make_environment
-from sharewise.report.ranking import gates_of, main_measures, over_time
+from sharewise.report.ranking import COHORTS, gates_of, main_measures, over_time, swatches
 
 _ENVIRONMENT = make_environment()
 
@@ -53,5 +53,6 @@ def _training(one: dict[str, Any], ident: str) -> dict[str, Any]:
         **one,
         "over_time": list(over_time(one, main, f"{ident}-time")),
         "gates": gates_of(one, list(main), f"{ident}-gates"),
-        "tasks": [(task, plots.swatch(place)) for place, task in enumerate(main)],
+        "cohorts": swatches(COHORTS[:3]),
+        "tasks": swatches(main),
     }
