@@ -128,6 +128,17 @@ def test_others_may_write_it(service: Service, where: str) -> None:
     assert click(service, item) != before
 
 
+def test_what_others_wrote_wrongly_stays_out_and_stops_nothing(service: Service, where: str) -> None:
+    item = first(service)
+    before = click(service, item)
+    rows = [{"item": 1, "views": "many"}, {"item": "x"}, {"item": item, "views": 10**6, "colour": "red"}]
+    open_store(where).put("item", rows)
+    service.watch()
+    assert click(service, item) != before
+    service.restart_experiments()  # what is loaded anew follows too
+    assert click(service, item) != before
+
+
 def test_columns_that_are_not_given_stay(store: FeatureStore) -> None:
     store.put("item", [{"item": 1, "views": 5, "quality": 0.5}, {"item": 2, "views": 1}])
     number, found = store.since(0)

@@ -55,23 +55,7 @@ def make_app(service: Service, options: ServiceOptions, page: Page | None = None
         options: limits.
         page: what `page_state` gives -> HTML; None for no page.
     """
-    workers = anyio.CapacityLimiter(options.workers)
-    writers = anyio.CapacityLimiter(WRITERS)
-    changes = anyio.CapacityLimiter(1)  # loading a model takes none of those that answer
-
-    async def work(limiter: anyio.CapacityLimiter, call: Callable[[], Found]) -> Found:
-        return await anyio.to_thread.run_sync(call, limiter=limiter)
-
-    turn = asyncio.Semaphore(1)
-
-    async def answer(call: Callable[[], Found]) -> Found:
-        # Alone a request is answered here: its work is Python's, which no second thread makes faster.
-        if options.workers > 1:
-            return await work(workers, call)
-        async with turn:
-            await asyncio.sleep(0)  # those that came meanwhile are counted, and turned away if too many
-            return call()
-
+    turns = _Turns(options)
     app = FastAPI(
         title="Sharewise ranking", version="1", lifespan=_collecting(service), redoc_url=None, docs_url=None
     )
@@ -82,43 +66,25 @@ def make_app(service: Service, options: ServiceOptions, page: Page | None = None
         if body.count > options.most_items:
             raise DataError(f"count is {body.count}.", f"Ask for at most {options.most_items}.")
         call = partial(service.recommend, body.user, body.query, body.context, body.count)
-        return JSONResponse(await answer(call))
+        return JSONResponse(await turns.answer(call))
 
     @app.post("/feedback")
     async def feedback(body: FeedbackBody) -> JSONResponse:
         """Add what came of a list; it is on the disk when this is answered."""
         events = [event.model_dump(exclude_none=True) for event in body.events]
-        return JSONResponse(await work(writers, partial(service.feedback, body.request, events)))
+        return JSONResponse(await turns.write(partial(service.feedback, body.request, events)))
 
     @app.post("/features")
     async def features(body: FeaturesBody) -> JSONResponse:
         """Let items or users have these features from now on."""
-        return JSONResponse(await work(writers, partial(service.put_features, body.key, body.rows)))
-
-    @app.post("/models")
-    async def models(body: ModelsBody) -> JSONResponse:
-        """Load another model, check it, and let it answer."""
-        return JSONResponse(await work(changes, partial(service.swap, body.ranker, body.candidates)))
-
-    @app.post("/models/back")
-    async def back() -> JSONResponse:
-        """Let the model before the current one answer again."""
-        return JSONResponse(await work(changes, service.back))
+        return JSONResponse(await turns.write(partial(service.put_features, body.key, body.rows)))
 
     @app.get("/health")
     async def health() -> JSONResponse:
         """Return what answers, and what it asks of requests."""
         return JSONResponse(service.health())
 
-    @app.get("/experiments")
-    async def experiments() -> JSONResponse:
-        """Return what the log says of the experiments that run."""
-        return JSONResponse(await work(changes, service.watching.evidence))
-
-    @app.post("/experiments")
-    async def restart() -> JSONResponse:
-        """Read the experiments anew: those that are there now run from now on."""
-        return JSONResponse(await work(changes, service.restart_experiments))
+    _add_changes(app, service, turns)
 
     @app.get("/metrics")
     async def metrics() -> Response:
@@ -131,11 +97,67 @@ def make_app(service: Service, options: ServiceOptions, page: Page | None = None
         async def home(request: Request) -> HTMLResponse:
             """Show lists and why, experiments, and what answers."""
             asked = dict(request.query_params)
-            return HTMLResponse(await answer(lambda: page(page_state(service, asked, options.most_items))))
+            return HTMLResponse(
+                await turns.answer(lambda: page(page_state(service, asked, options.most_items)))
+            )
 
     say_errors(app)
     measured = Metrics(Limits(app, options, BUSY), PATHS, "sharewise", State(service))
     return measured
+
+
+class _Turns:
+    """Who works where, so that none waits for what is not theirs.
+
+    Args:
+        options: with the number of threads that answer.
+    """
+
+    def __init__(self, options: ServiceOptions) -> None:
+        self._workers = anyio.CapacityLimiter(options.workers)
+        self._writers = anyio.CapacityLimiter(WRITERS)
+        self._changes = anyio.CapacityLimiter(1)  # loading a model takes none of those that answer
+        self._alone = asyncio.Semaphore(1) if options.workers == 1 else None
+
+    async def answer(self, call: Callable[[], Found]) -> Found:
+        """Answer a request: here if one worker is to, since no second thread makes Python faster."""
+        if self._alone is None:
+            return await anyio.to_thread.run_sync(call, limiter=self._workers)
+        async with self._alone:
+            await asyncio.sleep(0)  # those that came meanwhile are counted, and turned away if too many
+            return call()
+
+    async def write(self, call: Callable[[], Found]) -> Found:
+        """Wait for the disk."""
+        return await anyio.to_thread.run_sync(call, limiter=self._writers)
+
+    async def change(self, call: Callable[[], Found]) -> Found:
+        """Change what answers, one at a time."""
+        return await anyio.to_thread.run_sync(call, limiter=self._changes)
+
+
+def _add_changes(app: FastAPI, service: Service, turns: _Turns) -> None:
+    """Add the paths that change what answers, and say what experiments have shown."""
+
+    @app.post("/models")
+    async def models(body: ModelsBody) -> JSONResponse:
+        """Load another model, check it, and let it answer."""
+        return JSONResponse(await turns.change(partial(service.swap, body.ranker, body.candidates)))
+
+    @app.post("/models/back")
+    async def back() -> JSONResponse:
+        """Let the model before the current one answer again."""
+        return JSONResponse(await turns.change(service.back))
+
+    @app.get("/experiments")
+    async def experiments() -> JSONResponse:
+        """Return what the log says of the experiments that run."""
+        return JSONResponse(await turns.change(service.watching.evidence))
+
+    @app.post("/experiments")
+    async def restart() -> JSONResponse:
+        """Read the experiments anew: those that are there now run from now on."""
+        return JSONResponse(await turns.change(service.restart_experiments))
 
 
 def _collecting(service: Service) -> Callable[[FastAPI], contextlib.AbstractAsyncContextManager[None]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -11,6 +12,8 @@ import polars as pl
 from sharewise.errors import DataError, nearest
 from sharewise.ranking.prepared import Prepared
 from sharewise.ranking.service.feature_store import KEYS, FeatureStore
+
+log = logging.getLogger("sharewise.service")
 
 
 class Features:
@@ -49,9 +52,23 @@ class Features:
             for one in every:
                 number, found = self._store.since(self._seen.get(id(one), 0))
                 for key, rows in found.items():
-                    one.update(key, _frame(key, rows, [one]))
+                    _write(key, rows, one)
                 seen[id(one)] = number
             self._seen = seen
+
+
+def _write(key: str, rows: Sequence[Mapping[str, Any]], one: Prepared) -> None:
+    """Write rows that anybody may have stored; unknown columns, and rows of other types, stay out."""
+    known = one.types(key)
+    own = [{name: value for name, value in row.items() if name in known} for row in rows]
+    try:
+        one.update(key, _frame(key, own, [one]))
+    except DataError as error:
+        if len(own) > 1:
+            for row in own:
+                _write(key, [row], one)
+        else:
+            log.warning("A row of the features was left out. %s", error)
 
 
 def _frame(key: str, rows: Sequence[Mapping[str, Any]], answering: Sequence[Prepared]) -> pl.DataFrame:
