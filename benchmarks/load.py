@@ -9,6 +9,7 @@ import asyncio
 import json
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 
@@ -32,8 +33,11 @@ class Sender:
         return await asyncio.wait_for(self._post(path, json.dumps(body).encode()), seconds)
 
     async def _post(self, path: str, content: bytes) -> tuple[int, bytes]:
-        if self._idle:
+        while self._idle:
             reader, writer = self._idle.pop()
+            if not reader.at_eof():  # the service closes what was idle for long
+                break
+            writer.close()
         else:
             reader, writer = await asyncio.open_connection(self._host, self._port)
         head = f"POST {path} HTTP/1.1\r\nHost: {self._host}\r\nContent-Type: application/json\r\n"
@@ -58,10 +62,12 @@ class Sender:
         self._idle.clear()
 
 
-async def at_rate(rate: float, seconds: float, one: Any) -> float:
-    """Start `one(due)` at a rate, on time; return how long it took until all had ended."""
+async def at_rate(rate: float, seconds: float, one: Any, goes_on: Callable[[], bool] = lambda: True) -> float:
+    """Start `one(due)` at a rate, on time, while it goes on; return how long it took until all had ended."""
     began, tasks = time.perf_counter() + 0.1, []
     for number in range(round(rate * seconds)):
+        if not goes_on():
+            break
         due = began + number / rate
         wait = due - time.perf_counter()
         if wait > 0:

@@ -6,13 +6,15 @@ answers 100 requests a second with a p99 of at most 25 ms; swaps, broken models 
 A simulated world gives the log, a ranker and candidates of 300 items learn from it, the ranker is exported.
 Part `python`: the steps of a request in this process, on one thread: `rank_only.p50_ms` (features -> inputs
 -> network -> blend), `network.p50_ms` (the network alone), `candidates.p50_ms`, `recommend.p50_ms` (all of a
-request). Part `retrieval`: the two-tower source over 100,000 items, `retrieval.p50_ms` by a graph of
-neighbours (faiss, if it is installed) and `retrieval_exact.p50_ms`. Part `load`: requests to
+request). Part `retrieval`: the two-tower source over 100,000 items, `retrieval.p50_ms` by codes of four
+bits (faiss, if it is installed), of which `retrieval.recall` are the best indeed, and
+`retrieval_exact.p50_ms`. Part `load`: requests to
 `sharewise rank serve` in a process of its own at fixed rates, sent on time whether others were answered or
 not; `r100.p99_ms` and so on, counted from when a request was due; `shed` were answered with 503. Part `hold`:
-the highest rate at which a minute's p99 stays below 50 ms, `held.rate`. Part `swap`: at 50 requests a second,
-models change 20 times, 5 of the offers broken; `swap.failed_requests`. Part `killed`: `kill -9` while
-feedback comes; `killed.lost` and `killed.doubled` of what was acknowledged.
+the highest rate at which a minute's p99 stays below 50 ms, `held.rate`. Part `swap`: at 100 requests a
+second, models change 20 times, 5 of the offers broken; `swap.failed_requests`: all that did not get a whole
+list, those answered with 503 among them. Part `killed`: `kill -9` while feedback comes; `killed.lost` and
+`killed.doubled` of what was acknowledged.
 """
 
 from __future__ import annotations
@@ -133,7 +135,18 @@ def retrieval(root: Path, arguments: argparse.Namespace) -> dict[str, Any]:
             return index.search(torch.from_numpy(asking.vectors(asked)), COUNT)
 
         found[name] = _timed(step, 50 if arguments.quick else 400)
+        found[name]["recall"] = _recall(index, vectors)
     return found
+
+
+def _recall(index: Index, vectors: torch.Tensor) -> float:
+    """Return the share of the best items that an index finds; queries are vectors of items plus noise."""
+    chance = torch.Generator().manual_seed(2)
+    some = torch.randint(len(vectors), (100,), generator=chance)
+    queries = vectors[some] + 0.1 * torch.randn(100, vectors.shape[1], generator=chance)
+    right = INDEX_CLASSES["exact"](vectors).search(queries, COUNT).items
+    found = index.search(queries, COUNT).items
+    return float(np.mean([len(np.intersect1d(*pair)) / COUNT for pair in zip(found, right, strict=True)]))
 
 
 def _timed(step: Callable[[], object], times: int) -> dict[str, float]:
@@ -181,7 +194,9 @@ class Served:
         self.process.wait()
 
 
-async def send(url: str, rate: float, seconds: float) -> dict[str, Any]:
+async def send(
+    url: str, rate: float, seconds: float, goes_on: Callable[[], bool] = lambda: True
+) -> dict[str, Any]:
     """Send requests at a rate, on time; return how long after it was due each was answered, and failures."""
     chance, late, failed, shed = np.random.default_rng(0), [], [], []
     sender = Sender("127.0.0.1", int(url.rsplit(":", 1)[1]))
@@ -197,7 +212,7 @@ async def send(url: str, rate: float, seconds: float) -> dict[str, Any]:
             kind = failed
         kind.append(1000 * (time.perf_counter() - due))
 
-    took = await at_rate(rate, seconds, one)
+    took = await at_rate(rate, seconds, one, goes_on)
     sender.close()
     return {**percentiles(late), "failed": len(failed), "shed": len(shed), "answered_per_s": len(late) / took}
 
@@ -220,7 +235,7 @@ def hold(root: Path, arguments: argparse.Namespace) -> dict[str, Any]:
     served, best = Served(root, root / "held"), {}
     try:
         asyncio.run(send(served.url, 20, 1))
-        rate = 25
+        rate = arguments.hold_from
         while True:
             found = asyncio.run(send(served.url, rate, 2.0 if arguments.quick else 60.0))
             common.say(f"{rate} requests/s for a minute: {found}")
@@ -246,17 +261,17 @@ def swap(root: Path, arguments: argparse.Namespace) -> dict[str, Any]:
         return codes
 
     async def both() -> tuple[dict[str, Any], list[int]]:
-        found, codes = await asyncio.gather(
-            send(served.url, 50, QUICK if arguments.quick else SECONDS), change()
-        )
-        return found, codes
+        await send(served.url, 20, 1)  # the first ones are untimed
+        changes = asyncio.create_task(change())
+        return await send(served.url, arguments.swap_rate, 600.0, lambda: not changes.done()), await changes
 
     try:
         found, codes = asyncio.run(both())
     finally:
         served.end()
     wrong = sum((code == 200) == (name == "cut") for code, name in zip(codes, names, strict=True))
-    return {**found, "failed_requests": found["failed"], "offered": len(names), "wrongly_decided": wrong}
+    failed = found["failed"] + found["shed"]
+    return {**found, "failed_requests": failed, "offered": len(names), "wrongly_decided": wrong}
 
 
 def killed(root: Path, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -312,6 +327,8 @@ def main() -> None:
     parser = common.parser(__doc__)
     parser.add_argument("--parts", nargs="+", choices=tuple(PARTS), default=list(PARTS))
     parser.add_argument("--rates", nargs="+", type=int, default=[1, 50, 100, 200])
+    parser.add_argument("--swap-rate", type=int, default=100)
+    parser.add_argument("--hold-from", type=int, default=25)
     chosen = parser.parse_args()
     common.start(chosen)
     with tempfile.TemporaryDirectory() as folder:

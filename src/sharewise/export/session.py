@@ -1,4 +1,4 @@
-"""Engines: what runs an exported network. ONNX Runtime where it is installed, else torch."""
+"""Engines: what runs an exported network: ONNX Runtime, and torch to check what is exported."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from sharewise.errors import ConfigError
 from sharewise.export.program import split_task
 
 #: Names of engines.
@@ -61,10 +62,11 @@ class OnnxEngine:
 
 
 class TorchEngine:
-    """The program of torch.export.
+    """The program of torch.export, to check it where it was made.
 
     Args:
-        content: of a ``.pt2`` file.
+        content: of a ``.pt2`` file that this process has written. What others wrote is never loaded: torch
+            unpickles parts of it (CVE-2026-4538).
     """
 
     name = TORCH
@@ -80,9 +82,16 @@ class TorchEngine:
         return found
 
 
-def open_engine(onnx: bytes, pt2: bytes, threads: int = 1) -> Engine:
-    """Return what runs fastest here: ONNX Runtime, or torch where it is not installed."""
+def open_engine(onnx: bytes, threads: int = 1) -> Engine:
+    """Return what runs an exported network.
+
+    Raises:
+        ConfigError: if ONNX Runtime is not installed.
+    """
     try:
         return OnnxEngine(onnx, threads)
-    except ImportError:
-        return TorchEngine(pt2)
+    except ImportError as error:
+        raise ConfigError(
+            "An export is run by ONNX Runtime, which is not installed.",
+            "Install it with: pip install 'sharewise[export]', or name the run itself.",
+        ) from error

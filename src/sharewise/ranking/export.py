@@ -74,6 +74,9 @@ class ExportedRanker:
         plan: of the ranker.
         encoding: reads rows.
         engine: runs the network.
+
+    Raises:
+        ConfigError: if ONNX Runtime is not installed.
     """
 
     def __init__(self, export: Export, threads: int = 1) -> None:
@@ -81,7 +84,7 @@ class ExportedRanker:
         self.plan = RankPlan.from_dict(values["plan"])
         self.encoding = Encoding(LogSchema.from_dict(values["schema"]), self.plan)
         self.encoding.load(safetensors.torch.load(export.data[ENCODING]))
-        self.engine: Engine = open_engine(export.onnx, export.pt2, threads)
+        self.engine: Engine = open_engine(export.onnx, threads)
         tasks = self.encoding.tasks
         columns = split_by_task(torch.arange(tasks.columns)[None], tasks)
         self._columns = {name: int(own[0, 0]) for name, own in columns.items()}
@@ -102,6 +105,7 @@ def load_exported_ranker(folder: str | Path, threads: int = 1) -> ExportedRanker
 
     Raises:
         CheckpointError: if the folder holds none, or one that is damaged or of another version.
+        ConfigError: if ONNX Runtime is not installed.
     """
     export = read_export(folder)
     if export.kind != KIND:

@@ -72,6 +72,7 @@ def load_export(folder: str | Path) -> Exported:
 
     Raises:
         CheckpointError: if the folder holds none, or one that is damaged or of another version.
+        ConfigError: if ONNX Runtime is not installed.
     """
     export = read_export(folder)
     if export.kind != KIND:
@@ -80,4 +81,4 @@ def load_export(folder: str | Path) -> Exported:
         )
     schema = Schema.from_dict(json.loads(export.data[SCHEMA]))
     tasks = TaskSet.from_dict(json.loads(export.data[TASKS])["tasks"])
-    return Exported(open_engine(export.onnx, export.pt2), schema, tasks)
+    return Exported(open_engine(export.onnx), schema, tasks)

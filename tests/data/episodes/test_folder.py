@@ -113,6 +113,9 @@ def test_a_folder_that_cannot_be_used(tmp_path: Path) -> None:
     (tmp_path / "a" / "2.png").write_bytes(b"no image")
     with pytest.raises(DataError, match=r"2\.png' cannot be read"):
         read_folder(tmp_path, valid=0, test=0)
+    Image.new("RGB", (6, 4)).save(tmp_path / "a" / "2.png", format="BMP")  # the name chooses no decoder
+    with pytest.raises(DataError, match=r"2\.png' cannot be read"):
+        read_folder(tmp_path, valid=0, test=0)
     draw(tmp_path / "d" / "e" / "1.png")
     with pytest.raises(DataError, match="one folder deep and some two"):
         read_folder(tmp_path, valid=0, test=0)

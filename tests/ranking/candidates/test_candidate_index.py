@@ -37,14 +37,20 @@ def test_few_items_and_no_queries() -> None:
     assert ExactIndex(vectors(3, 0)).search(vectors(0, 1), 2).items.shape == (0, 2)
 
 
-def test_faiss_finds_nearly_the_same_every_time() -> None:
+@pytest.mark.parametrize("size", [1, 8, 33])
+@pytest.mark.parametrize("count", [3000, 6000])  # multiplied as they are, and by codes
+def test_faiss_finds_nearly_the_same_every_time(count: int, size: int) -> None:
     pytest.importorskip("faiss", reason="the extra 'ann' is not installed")
-    items, queries = vectors(3000, 0), vectors(100, 1)
+    items, queries = vectors(count, 0, size), vectors(100, 1, size)
     first, again = (FaissIndex(items).search(queries, 20).items for _ in range(2))
     exact = ExactIndex(items).search(queries, 20).items
     np.testing.assert_array_equal(first, again)
     assert np.mean([np.isin(a, b).mean() for a, b in zip(exact, first, strict=True)]) > 0.97
-    assert FaissIndex(vectors(3, 0)).search(queries, 20).items.shape == (100, 3)
+    found = FaissIndex(items).search(queries, 20)
+    products = np.take_along_axis((queries @ items.T).numpy(), found.items, 1)
+    np.testing.assert_allclose(found.scores, products, rtol=1e-4, atol=1e-5)  # exact, and the best first
+    assert (np.diff(found.scores, axis=1) <= 1e-6).all()
+    assert FaissIndex(items[:3]).search(queries, 20).items.shape == (100, 3)
 
 
 def test_without_faiss_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

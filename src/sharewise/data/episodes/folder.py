@@ -20,6 +20,8 @@ from sharewise.streams import stream
 from sharewise.tasks import InputSpec
 
 ENDINGS = (".png", ".jpg", ".jpeg")
+#: What is read, whatever a file's name says: Pillow's other decoders are many, and seldom looked at.
+FORMATS = ("PNG", "JPEG")
 
 
 class _Class(NamedTuple):
@@ -97,7 +99,7 @@ def read_images(files: Sequence[Path], size: int, colour: bool = False) -> Tenso
     found = np.empty((len(files), size, size, 3 if colour else 1), dtype=np.uint8)
     for i, file in enumerate(files):
         try:
-            with Image.open(file) as image:
+            with Image.open(file, formats=FORMATS) as image:
                 shrunk = image.convert("RGB" if colour else "L").resize((size, size), Image.Resampling.BOX)
         except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
             raise DataError(f"The image '{file}' cannot be read: {error}.", "Remove or mend it.") from error

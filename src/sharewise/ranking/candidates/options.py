@@ -122,7 +122,7 @@ class TowerOptions:
         drop: share of the watches whose user is hidden in training, so that unknown users are served too.
         batch_size, learning_rate, passes: of training on a partition.
         most: watches of a partition that are trained on at most, the last ones; 0 for all.
-        index: "exact", or "faiss" for a graph of neighbours, which is faster where items are many.
+        index: "exact", or "faiss" for products by codes: nearly exact, and faster where items are many.
     """
 
     size: int = 32
