@@ -26,6 +26,7 @@ Engagement = Annotated[
     ),
 ]
 Satisfaction = Annotated[str, typer.Option(help="The same as satisfaction.", show_default=False)]
+Follow = Annotated[bool, typer.Option("--follow", help="Wait for new partitions of the log.")]
 Draws = Annotated[int, typer.Option(help="Weights to try.")]
 
 
@@ -51,7 +52,7 @@ def train(
         Path, typer.Argument(help="The ranker's configuration, a TOML file.", show_default=False)
     ],
     out: Out,
-    follow: Annotated[bool, typer.Option("--follow", help="Wait for new partitions of the log.")] = False,
+    follow: Follow = False,
 ) -> None:
     """Train a ranker on a log in the order of time. Given again, the same command goes on."""
     from sharewise.cli.rank_training import run_rank_train
@@ -110,11 +111,12 @@ def candidates(
         Path, typer.Argument(help="The candidates' configuration, a TOML file.", show_default=False)
     ],
     out: Out,
+    follow: Follow = False,
 ) -> None:
     """Learn candidates from a log in the order of time, and measure their recall. Given again, it goes on."""
     from sharewise.cli.rank_candidates import run_rank_candidates
 
-    run_rank_candidates(config, out)
+    run_rank_candidates(config, out, follow)
 
 
 @app.command()

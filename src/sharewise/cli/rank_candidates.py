@@ -14,9 +14,10 @@ from sharewise.cli.folders import CONFIG, METRICS, check_folder, keeping_config
 from sharewise.config.candidates import load_candidates_config
 from sharewise.errors import ConfigError, DataError
 from sharewise.files import MANIFEST
-from sharewise.ranking.candidates.artifact import ASIDE, CANDIDATES, KIND, LEARNT
+from sharewise.ranking.candidates.artifact import CANDIDATES, KIND, LEARNT
 from sharewise.ranking.candidates.fit import CandidatesResult, fit_candidates
 from sharewise.ranking.candidates.recall import MERGED
+from sharewise.ranking.partitions import ASIDE
 from sharewise.train import RichProgress
 from sharewise.train.run import LOG, TIMING
 
@@ -26,7 +27,7 @@ __all__ = ["KIND", "run_rank_candidates", "show_recall"]
 OWN = frozenset({CONFIG, METRICS, MANIFEST, CANDIDATES, LEARNT, LOG, TIMING, ASIDE, "checkpoint"})
 
 
-def run_rank_candidates(config: Path, out: Path) -> None:
+def run_rank_candidates(config: Path, out: Path, follow: bool = False) -> None:
     """Learn the candidates that a configuration describes, and leave a run in `out`."""
     if os.environ.get("WORLD_SIZE", "1") != "1":
         raise ConfigError("Candidates are learnt by one process.", "Start the command without torchrun.")
@@ -34,7 +35,10 @@ def run_rank_candidates(config: Path, out: Path) -> None:
     check_folder(out, chosen, own=OWN, load=load_candidates_config)
     with keeping_config(out, chosen):
         progress = RichProgress(label="learning")
-        result = fit_candidates(chosen.log.source, chosen.plan(), folder=out, progress=progress)
+        waiting = chosen.follow if follow else None
+        result = fit_candidates(
+            chosen.log.source, chosen.plan(), folder=out, follow=waiting, progress=progress
+        )
     if result.proposer is None:
         raise DataError(_nothing(result, chosen.log.source), "Mend the partitions, or name another folder.")
     console = Console()

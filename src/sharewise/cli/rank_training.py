@@ -11,9 +11,10 @@ from sharewise.cli.rank_evaluating import show_measures
 from sharewise.config.rank_train import load_rank_config
 from sharewise.errors import DataError
 from sharewise.files import MANIFEST
-from sharewise.ranking.artifact import ASIDE, ENCODING, RANKER
+from sharewise.ranking.artifact import ENCODING, RANKER
 from sharewise.ranking.fit import StreamResult, fit_stream
 from sharewise.ranking.kept import FOLDER as KEPT
+from sharewise.ranking.partitions import ASIDE
 from sharewise.train import RichProgress
 from sharewise.train.run import LOG, TIMING, WEIGHTS
 

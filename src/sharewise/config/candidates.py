@@ -19,6 +19,7 @@ from sharewise.ranking.candidates.options import (
     TowerOptions,
 )
 from sharewise.ranking.candidates.plan import CandidatePlan
+from sharewise.ranking.options import Follow
 
 
 class CandidatesConfig(Section):
@@ -33,6 +34,7 @@ class CandidatesConfig(Section):
     topics: Annotated[TopicOptions, checked(TopicOptions)] = TopicOptions()
     two_tower: Annotated[TowerOptions, checked(TowerOptions)] = TowerOptions()
     popular: Annotated[PopularOptions, checked(PopularOptions)] = PopularOptions()
+    follow: Annotated[Follow, checked(Follow)] = Follow()
 
     @model_validator(mode="after")
     def _check(self) -> CandidatesConfig:
@@ -44,7 +46,7 @@ class CandidatesConfig(Section):
 
     def plan(self) -> CandidatePlan:
         """Return the plan."""
-        names = [name for name in type(self).model_fields if name != "log"]
+        names = [name for name in type(self).model_fields if name not in ("log", "follow")]
         return CandidatePlan(log=self.log.build(), **{name: getattr(self, name) for name in names})
 
 

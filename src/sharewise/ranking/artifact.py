@@ -12,6 +12,7 @@ from sharewise.errors import CheckpointError
 from sharewise.files import MANIFEST
 from sharewise.ranking.kept import FOLDER as KEPT
 from sharewise.ranking.kept import kept_files
+from sharewise.ranking.partitions import ASIDE
 from sharewise.ranking.plan import RankPlan
 from sharewise.ranking.ranker import Ranker
 from sharewise.ranking.schema import LogSchema
@@ -21,7 +22,7 @@ from sharewise.train.run import LOG, TIMING, Run
 from sharewise.train.state import plain
 
 KIND = "ranking"
-RANKER, ENCODING, METRICS, ASIDE = "ranker.json", "encoding.safetensors", "metrics.json", "set_aside.jsonl"
+RANKER, ENCODING, METRICS = "ranker.json", "encoding.safetensors", "metrics.json"
 #: Of ``ranker.json``; a reader refuses any other.
 FORMAT = 1
 

@@ -11,10 +11,11 @@ import numpy as np
 
 from sharewise.errors import DataError
 from sharewise.files import reported
-from sharewise.ranking.artifact import ASIDE, METRICS, load_ranker
+from sharewise.ranking.artifact import METRICS, load_ranker
 from sharewise.ranking.front import TuneOptions
 from sharewise.ranking.kept import Kept, read_kept
 from sharewise.ranking.orders import against_truth
+from sharewise.ranking.partitions import ASIDE
 from sharewise.ranking.ranker import Ranker
 from sharewise.ranking.tuning import tune
 from sharewise.train.run import Run

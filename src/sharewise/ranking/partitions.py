@@ -18,6 +18,9 @@ from typing import Any
 from sharewise import files
 from sharewise.errors import DataError
 
+#: The file of a run that says what was set aside, and why; a line each.
+ASIDE = "set_aside.jsonl"
+
 
 @dataclass(frozen=True)
 class Partition:

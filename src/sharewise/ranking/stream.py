@@ -1,13 +1,10 @@
-"""The course of a stream: partitions in their order, what became of each, checkpoints in between."""
+"""The course of a stream: partitions are tested on, then trained on; what checkpoints and runs hold of it."""
 
 from __future__ import annotations
 
-import json
 import os
-import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -16,30 +13,30 @@ from typing import Any
 import polars as pl
 
 from sharewise import files
-from sharewise.errors import ConfigError, DataError
+from sharewise.errors import ConfigError
 from sharewise.ranking.artifact import save_run
 from sharewise.ranking.encoding import Rows
 from sharewise.ranking.kept import KeptPredictions
 from sharewise.ranking.options import Follow
-from sharewise.ranking.partitions import Entry, Partition, list_partitions, pending, resting
+from sharewise.ranking.partitions import Entry, Ledger
 from sharewise.ranking.plan import RankPlan
 from sharewise.ranking.reading import column_types, read_pieces
 from sharewise.ranking.schema import settle
 from sharewise.ranking.state import Course, StreamState, new_measures
 from sharewise.ranking.stretch import Trainer
+from sharewise.ranking.walk import Walk
 from sharewise.train.devices import choose_device, own_chance
 from sharewise.train.keeper import Keeper
 from sharewise.train.processes import connect
 from sharewise.train.progress import Progress
 from sharewise.train.spreading import gather_tables, gathered, spread_tables
 
-ASIDE = "set_aside.jsonl"
 #: Of what checkpoints hold; those of another are refused.
 FORMAT = 1
 
 
 class Stream:
-    """One call of `fit_stream`.
+    """One call of `fit_stream`; a `Walker` over the log.
 
     Args:
         source: a folder or a glob.
@@ -61,7 +58,7 @@ class Stream:
         follow: Follow | None,
         progress: Progress,
     ) -> None:
-        self._source, self._plan, self._follow, self._progress = source, plan, follow, progress
+        self._plan, self._progress = plan, progress
         self._processes = connect(choose_device(plan.train.device))
         if follow is not None and self._processes.size > 1:
             raise ConfigError(
@@ -72,74 +69,41 @@ class Stream:
         self._kept = KeptPredictions(self._folder, plan)
         self.keeper = Keeper(folder, fingerprint(plan), progress, self._processes)
         self.state = StreamState(plan, self._processes.device)
+        self._walk = Walk(source, self, plan.train.checkpoint_every, self._folder, follow, progress)
         self._trainer: Trainer | None = None
-        self._misfit: ConfigError | None = None
         self._polarised: list[str] = []
-        self._unsaved = 0
-        self._changed = False
 
     def run(self) -> None:
         """Train until there are no more partitions, or until waiting for them ends."""
         try:
-            list_partitions(self._source)  # or it fails before anything is written
             self.keeper.resume(self.state)
-            self._write_aside()
             self.keeper.start(0, self.state.cursor.step)
             with own_chance(self._processes.device):
-                self._rounds()
-            self._finish()
+                self._walk.rounds()
+            self._walk.finish()
             if self.state.course:
                 gather_tables(self.state.course.ranker.model, self.state.course.run.optimizer)
         finally:
             self._kept.close()
             self.keeper.close()
 
-    def _rounds(self) -> None:
-        last = time.monotonic()
-        while True:
-            came = self._round()
-            if self._follow is None:
-                return
-            last = time.monotonic() if came else last
-            if self._follow.idle is not None and time.monotonic() - last >= self._follow.idle:
-                return
-            if self._changed:  # whoever serves takes it from here, and nobody waits for a checkpoint
-                self._finish()
-            time.sleep(self._follow.poll)
+    @property
+    def ledger(self) -> Ledger:
+        """What became of partitions so far."""
+        return self.state.ledger
 
-    def _round(self) -> bool:
-        """Read what is there now; return whether anything was."""
-        came = False
-        for partition, content, digest in pending(list_partitions(self._source), self.state.ledger):
-            entry = self._entry(partition, content, digest)
-            if entry is None:
-                return came  # perhaps half written: wait for it, so that the order is kept
-            came = True
-            self._enter(entry)
-        if self._misfit is not None and self.state.course is None:
-            raise self._misfit  # it fits none of the partitions
-        return came
+    @property
+    def begun(self) -> bool:
+        """Whether the log's schema is known."""
+        return self.state.course is not None
 
-    def _entry(self, partition: Partition, content: bytes, digest: str) -> Entry | None:
-        """Return what became of a partition; None if it may still be being written."""
-        name, size = partition.name, len(content)
-        reason = self.state.ledger.refusal(name, digest)
-        if reason:
-            return Entry(name, size, digest, reason=reason)
-        try:
-            return Entry(name, size, digest, self._train(name, content))
-        except ConfigError as error:
-            if self.state.course is not None:
-                raise
-            self._misfit = self._misfit or error  # or the plan does not fit the log: `_round` tells
-            return Entry(name, size, digest, reason=error.problem)
-        except DataError as error:
-            if self._follow is not None and not resting(partition, self._follow.settle):
-                return None
-            return Entry(name, size, digest, reason=error.problem)
+    def take(self, name: str, content: bytes) -> int:
+        """Test and train on a partition; return its rows.
 
-    def _train(self, name: str, content: bytes) -> int:
-        """Test and train on a partition; return its rows. If it raises a DataError, nothing has changed."""
+        Raises:
+            DataError: if it cannot be read; nothing has changed.
+            ConfigError: if the plan does not fit the log's columns.
+        """
         course = self.state.course or Course(
             self._plan, settle(column_types(content), self._plan), self._processes.device
         )
@@ -195,50 +159,27 @@ class Stream:
                 self._progress.note(f"The gate of task '{task}' gives one expert nearly all, in '{name}'.")
         self._polarised = polarised
 
-    def _enter(self, entry: Entry) -> None:
-        ledger = self.state.ledger
-        self._changed = True
-        if entry.reason:
-            ledger.aside.append(entry)
-            self._progress.note(f"'{entry.name}' is set aside. {entry.reason}")
-            if self._folder:
-                files.append(self._folder / ASIDE, _line(entry))
-            return
-        ledger.done.append(entry)
-        self._unsaved += entry.rows
-        if self._unsaved >= self._plan.train.checkpoint_every:
-            self._checkpoint()
+    def entered(self, entry: Entry) -> None:
+        """Steps were told of while they were taken."""
 
-    def _checkpoint(self) -> None:
-        self._unsaved = 0
+    def checkpoint(self) -> None:
+        """Keep where training is."""
         with self._whole():
             self.keeper.checkpoint(self.state)
+
+    def leave(self) -> None:
+        """Write the ranker, by the first process."""
+        with self._whole():
+            if self._folder and self.state.course:
+                timing = {"seconds": self.keeper.seconds, "rows": self.keeper.rows}
+                save_run(self._folder, self.state, self.keeper.log, timing)
 
     def _whole(self) -> AbstractContextManager[None]:
         """Return the context in which the first process holds all there is."""
         course = self.state.course
         return gathered(course.ranker.model, course.run.optimizer) if course else nullcontext()
 
-    def _finish(self) -> None:
-        if self._changed:
-            self._checkpoint()
-            self._changed = False
-        with self._whole():
-            if self._folder and self.state.course:
-                timing = {"seconds": self.keeper.seconds, "rows": self.keeper.rows}
-                save_run(self._folder, self.state, self.keeper.log, timing)
-
-    def _write_aside(self) -> None:
-        if self._folder:
-            lines = b"".join(_line(entry) for entry in self.state.ledger.aside)
-            files.write_bytes(self._folder / ASIDE, lines)
-
 
 def fingerprint(plan: RankPlan) -> str:
     """Return what the checkpoints of a plan are known by."""
     return files.sha256(files.to_json({"format": FORMAT, **plan.to_dict()}))
-
-
-def _line(entry: Entry) -> bytes:
-    values = {key: value for key, value in asdict(entry).items() if key != "rows"}
-    return f"{json.dumps(values, ensure_ascii=False)}\n".encode()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +26,7 @@ from sharewise.ranking.candidates import (
     load_candidates,
 )
 from sharewise.ranking.candidates.options import SOURCES
-from sharewise.ranking.options import LogOptions
+from sharewise.ranking.options import Follow, LogOptions
 from sharewise.train import Run
 from stopping import StopAt, Stopped
 
@@ -340,3 +342,44 @@ def test_options_that_cannot_be_used() -> None:
         CandidatePlan(candidates=ListOptions(recent=2))
     assert "topics" not in CandidatePlan().sources
     assert CandidatePlan.from_dict(json.loads(json.dumps(PLAN.to_dict()))) == PLAN
+
+
+def test_following_learns_what_comes_and_leaves_it_to_be_loaded(log: Path, tmp_path: Path) -> None:
+    here, folder = tmp_path / "log", tmp_path / "run"
+    here.mkdir()
+    parts = sorted(log.iterdir())
+    shutil.copy(parts[0], here)
+    (here / parts[1].name).write_bytes(parts[1].read_bytes()[:3000])  # is being written
+    shutil.copy(parts[2], here)
+    loaded: list[int] = []
+
+    def load() -> None:
+        """Ask for what is left, and finish the second partition once that of the first is."""
+        while not (loaded or ended.wait(0.02)):
+            with contextlib.suppress(CheckpointError, OSError):  # it is being written
+                loaded.append(load_candidates(folder).proposer.stretches)
+        (here / parts[1].name).write_bytes(parts[1].read_bytes())
+
+    ended = threading.Event()
+    asking = threading.Thread(target=load)
+    asking.start()
+    try:
+        result = fit_candidates(here, PLAN, folder=folder, follow=Follow(poll=0.05, idle=2.0))
+    finally:
+        ended.set()
+        asking.join()
+    assert [entry.name for entry in result.done] == [part.name for part in parts[:3]]
+    assert not result.aside
+    assert loaded == [1]  # before the others were there
+    at_once = fit_candidates(here, PLAN)
+    assert same(ask(retrieved(result)), ask(retrieved(at_once)))
+
+
+def test_following_gives_up_on_what_stays_broken(log: Path, tmp_path: Path) -> None:
+    parts = sorted(log.iterdir())
+    shutil.copy(parts[0], tmp_path)
+    (tmp_path / parts[1].name).write_bytes(b"PAR1 half")
+    shutil.copy(parts[2], tmp_path)
+    result = fit_candidates(tmp_path, PLAN, follow=Follow(poll=0.01, idle=0.3, settle=0.1))
+    assert [entry.name for entry in result.done] == [parts[0].name, parts[2].name]
+    assert [entry.name for entry in result.aside] == [parts[1].name]

@@ -13,16 +13,12 @@ from sharewise.ranking.candidates.plan import CandidatePlan
 from sharewise.ranking.candidates.proposer import Proposer
 from sharewise.ranking.candidates.retriever import Retriever
 from sharewise.ranking.candidates.state import CandidateState
+from sharewise.ranking.partitions import ASIDE
 from sharewise.train.result import Log
 from sharewise.train.run import LOG, TIMING, Run
 
 KIND = "candidates"
-CANDIDATES, LEARNT, METRICS, ASIDE = (
-    "candidates.json",
-    "candidates.safetensors",
-    "metrics.json",
-    "set_aside.jsonl",
-)
+CANDIDATES, LEARNT, METRICS = "candidates.json", "candidates.safetensors", "metrics.json"
 #: Of ``candidates.json``; a reader refuses any other.
 FORMAT = 1
 

@@ -11,6 +11,7 @@ from sharewise.ranking.candidates.course import CandidateCourse
 from sharewise.ranking.candidates.plan import CandidatePlan
 from sharewise.ranking.candidates.proposer import Proposer
 from sharewise.ranking.candidates.retriever import Retriever
+from sharewise.ranking.options import Follow
 from sharewise.ranking.partitions import Entry
 from sharewise.train.progress import Progress
 
@@ -47,6 +48,7 @@ def fit_candidates(
     plan: CandidatePlan | None = None,
     *,
     folder: str | Path | None = None,
+    follow: Follow | None = None,
     progress: Progress | None = None,
 ) -> CandidatesResult:
     """Learn candidates from a log, partition after partition: recall is measured on each, then it is learnt.
@@ -58,6 +60,7 @@ def fit_candidates(
         source: a folder of Parquet files, or a glob; the order of names is the order of time.
         plan: what is proposed, and how.
         folder: where log, checkpoints, what was set aside and the candidates go; None to keep nothing.
+        follow: how to wait for new partitions; None to end when there are no more.
         progress: told of the run's course.
 
     Raises:
@@ -66,7 +69,7 @@ def fit_candidates(
         CheckpointError: if the folder holds checkpoints of another plan, or none of them is whole.
     """
     where = None if folder is None else Path(folder)
-    course = CandidateCourse(source, plan or CandidatePlan(), where, progress or Progress())
+    course = CandidateCourse(source, plan or CandidatePlan(), where, follow, progress or Progress())
     course.run()
     state, keeper = course.state, course.keeper
     return CandidatesResult(
