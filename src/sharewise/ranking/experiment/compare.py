@@ -6,9 +6,9 @@ a user moves it by ψ = (v - R p) / mean(p), so Var(R) = Var(ψ) / n (the delta 
 
 What users did before cannot come of the arm, but says much of what they do since. So ψ is regressed on it,
 with one slope θ for both arms, and its luck is taken away: R' = R - θ (mean x of the arm - mean x of all),
-with the variance of what the regression leaves (CUPED: Deng, Xu, Kohavi & Walker, WSDM 2013, eq. 3, here
-with several covariates: the same outcome before, the logarithm of how much was seen before, and whether
-anything was).
+with the variance of what the regression leaves (CUPED: Deng, Xu, Kohavi & Walker, WSDM 2013, whose adjusted
+mean is Y - θ (X - E X) with θ = cov(X, Y) / var(X); here with several covariates: the same outcome before,
+the logarithm of how much was seen before, and whether anything was).
 """
 
 from __future__ import annotations

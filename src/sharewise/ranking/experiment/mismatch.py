@@ -4,7 +4,7 @@ If they have not, users were lost or moved on the way, and nothing else can be b
 2019). The evidence is the probability of the counts under shares drawn from a Dirichlet distribution around
 the planned ones, over that under the planned ones: a martingale without mismatch, so that it ever reaches
 1/α with probability α at most (Lindon & Malek, "Anytime-Valid Inference for Multinomial Count Data", NeurIPS
-2022, eq. 4).
+2022).
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ over δ ~ N(0, φ), is
 
 a martingale without an effect, so that Λ ever reaches 1/α with probability α at most (Ville; Robbins, Annals
 of Mathematical Statistics 1970). That is the mixture sequential probability ratio test of Johari, Koomen,
-Pekelis & Walsh ("Always Valid Inference", Operations Research 2022, eq. 7): p = min 1/Λ over the looks, and
+Pekelis & Walsh ("Always Valid Inference", Operations Research 2022): p = min 1/Λ over the looks, and
 
     |d - δ| < sqrt(V (V + φ) / φ · log((V + φ) / (V α²)))    at all looks, with probability 1 - α.
 
