@@ -32,11 +32,12 @@ lint: $(VENV)/.installed
 	$(BIN)/mypy
 
 audit: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check pip-audit
-	$(BIN)/pip-audit --local --skip-editable
+	$(PYTHON) -m venv .audit
+	.audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
+	.audit/bin/pip-audit --skip-editable --path "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 
 bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/many_tasks.py --json
 
 clean:
-	rm -rf $(VENV) runs
+	rm -rf $(VENV) .audit runs

@@ -46,7 +46,7 @@ from sharewise.ranking.artifact import load_ranker
 from sharewise.ranking.candidates import CandidatePlan, ListOptions, fit_candidates
 from sharewise.ranking.candidates.asking import Asking
 from sharewise.ranking.candidates.index import INDEX_CLASSES, Index
-from sharewise.ranking.candidates.requests import Requests
+from sharewise.ranking.candidates.requests import Found, Requests
 from sharewise.ranking.candidates.towers import TwoTowers
 from sharewise.ranking.export import export_ranker
 from sharewise.ranking.fit import fit_stream
@@ -122,6 +122,7 @@ def retrieval(root: Path, arguments: argparse.Namespace) -> dict[str, Any]:
         vectors = towers.candidates(torch.arange(items), topics)
     asking = Asking(towers, users)
     found: dict[str, Any] = {"items": items}
+    exact = INDEX_CLASSES["exact"](vectors)
     for name, kind in (("retrieval", "faiss"), ("retrieval_exact", "exact")):
         try:
             index = INDEX_CLASSES[kind](vectors)
@@ -129,24 +130,25 @@ def retrieval(root: Path, arguments: argparse.Namespace) -> dict[str, Any]:
             common.say(str(error))
             continue
 
-        def step(index: Index = index) -> object:
+        def asked() -> torch.Tensor:
             user, query = chance.integers(users, size=1), chance.integers(items, size=1)
-            asked = Requests(user, query, chance.integers(items, size=(1, 20)))
-            return index.search(torch.from_numpy(asking.vectors(asked)), COUNT)
+            return torch.from_numpy(
+                asking.vectors(Requests(user, query, chance.integers(items, size=(1, 20))))
+            )
+
+        def step(index: Index = index) -> object:
+            return index.search(asked(), COUNT)
 
         found[name] = _timed(step, 50 if arguments.quick else 400)
-        found[name]["recall"] = _recall(index, vectors)
+        queries = torch.cat([asked() for _ in range(100)])
+        found[name]["recall"] = _recall(index.search(queries, COUNT), exact.search(queries, COUNT))
     return found
 
 
-def _recall(index: Index, vectors: torch.Tensor) -> float:
-    """Return the share of the best items that an index finds; queries are vectors of items plus noise."""
-    chance = torch.Generator().manual_seed(2)
-    some = torch.randint(len(vectors), (100,), generator=chance)
-    queries = vectors[some] + 0.1 * torch.randn(100, vectors.shape[1], generator=chance)
-    right = INDEX_CLASSES["exact"](vectors).search(queries, COUNT).items
-    found = index.search(queries, COUNT).items
-    return float(np.mean([len(np.intersect1d(*pair)) / COUNT for pair in zip(found, right, strict=True)]))
+def _recall(found: Found, right: Found) -> float:
+    """Return the share of the best items that were found."""
+    pairs = zip(found.items, right.items, strict=True)
+    return float(np.mean([len(np.intersect1d(*pair)) / COUNT for pair in pairs]))
 
 
 def _timed(step: Callable[[], object], times: int) -> dict[str, float]:

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from sharewise.nn.initial import Initial
 from sharewise.nn.picks import Picks, pick
-from sharewise.nn.stacked import StackedLinear, StackedMLP
+from sharewise.nn.stacked import NARROW, StackedLinear, StackedMLP
 
 SIZES = [(5, 3), (40, 20), (7, 40)]  # gathered, sorted into blocks, rows outermost
 
@@ -27,6 +27,22 @@ def test_copies_are_separate_layers(features: int, out: int, shape: tuple[int, .
     layer = StackedLinear(features, out, "abcd", Initial(0))
     x = torch.randn(*shape, 9, features)
     torch.testing.assert_close(layer(x), one_by_one(layer, x))
+
+
+@pytest.mark.parametrize("features, out", SIZES)
+def test_rows_that_come_innermost_have_gradients_that_do(features: int, out: int) -> None:
+    layer = StackedLinear(features, out, "abcd", Initial(0))
+    inside = torch.randn(4, features, 9, requires_grad=True)
+    weights, wanted = torch.randn(4, 9, out), [inside, layer.weight, layer.bias]
+    found = layer(inside.transpose(1, 2), relu=True)
+    expected = torch.relu(one_by_one(layer, inside.transpose(1, 2)))
+    torch.testing.assert_close(found, expected)
+    if out <= NARROW:
+        assert found.stride(1) == 1
+    torch.testing.assert_close(
+        torch.autograd.grad((weights * found).sum(), wanted),
+        torch.autograd.grad((weights * expected).sum(), wanted),
+    )
 
 
 @pytest.mark.parametrize("features, out", SIZES)

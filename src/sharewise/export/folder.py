@@ -33,7 +33,7 @@ class Export:
 
     Attributes:
         kind: what it reads, "table" or "ranking".
-        onnx, pt2: the contents of the files.
+        onnx, pt2: the contents of the files; of an export that was read, that for torch is left out.
         inputs: by name, each with its type and shape.
         columns: of the predictions.
         disjoint: rows are of one task each.
@@ -129,7 +129,7 @@ def read_export(folder: str | Path) -> Export:
     return Export(
         values["kind"],
         _read(folder, ONNX),
-        _read(folder, PT2),
+        b"",
         values["inputs"],
         values["columns"],
         values["disjoint"],

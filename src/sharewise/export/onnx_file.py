@@ -45,7 +45,9 @@ def to_onnx(program: ExportedProgram, names: Iterable[str]) -> bytes:
     except torch.onnx.OnnxExporterError as error:
         lines = [line for line in str(error).splitlines() if "No ONNX function" in line]
         reason = lines[0].strip() if lines else type(error).__name__
-        raise ConfigError(f"The model cannot become ONNX: {reason}", "Use its .pt2 file instead.") from error
+        raise ConfigError(
+            f"The model cannot become ONNX: {reason}", "Predict with the run itself."
+        ) from error
     if not content:
         raise ConfigError("The model is larger than an ONNX file can be (2 GiB).", "Use smaller embeddings.")
     return content

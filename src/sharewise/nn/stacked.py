@@ -24,6 +24,7 @@ GATHER_LIMIT = 512
 
 
 #: Up to this many outputs a copy, rows are innermost in memory: inner loops over few features are slow.
+#: Copies with inputs of their own keep these as they come.
 NARROW = 32
 
 
@@ -78,7 +79,7 @@ class StackedLinear(nn.Module):
         if x.stride(0) == 0 and self.out <= NARROW and torch.is_grad_enabled():
             value = self._shared(x[0].detach(), _unchanged)
             return finish(value + _Apart.apply(x, self.weight.detach()))  # type: ignore[no-untyped-call]
-        if self.out <= NARROW and x.stride(1) == 1:  # as rows come, so they go
+        if self.out <= NARROW and x.stride(1) == 1:  # the gradient returns as it came
             flat = finish(torch.baddbmm(self.bias.unsqueeze(2), self.weight, x.transpose(1, 2)))
             return flat.transpose(1, 2)
         return finish(torch.baddbmm(self.bias.unsqueeze(1), x, self.weight.transpose(1, 2)))

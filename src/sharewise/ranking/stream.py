@@ -67,9 +67,10 @@ class Stream:
             )
         self._folder = folder if self._processes.first else None
         self._kept = KeptPredictions(self._folder, plan)
+        every = plan.train.checkpoint_every  # a walk without a log fails before anything is written
+        self._walk = Walk(source, self, every, self._folder, follow, progress)
         self.keeper = Keeper(folder, fingerprint(plan), progress, self._processes)
         self.state = StreamState(plan, self._processes.device)
-        self._walk = Walk(source, self, plan.train.checkpoint_every, self._folder, follow, progress)
         self._trainer: Trainer | None = None
         self._polarised: list[str] = []
 
@@ -163,7 +164,7 @@ class Stream:
         """Steps were told of while they were taken."""
 
     def checkpoint(self) -> None:
-        """Keep where training is."""
+        """Save the state."""
         with self._whole():
             self.keeper.checkpoint(self.state)
 

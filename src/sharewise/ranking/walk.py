@@ -44,7 +44,7 @@ class Walker(Protocol):
         ...
 
     def checkpoint(self) -> None:
-        """Keep where it is."""
+        """Save the state."""
         ...
 
     def leave(self) -> None:
@@ -63,6 +63,9 @@ class Walk:
         follow: how to wait for more; None to end when there are no more.
         progress: told of what is set aside.
 
+    Attributes:
+        partitions: how many there are when the walk begins.
+
     Raises:
         DataError: if there is no such folder.
     """
@@ -76,7 +79,7 @@ class Walk:
         follow: Follow | None,
         progress: Progress,
     ) -> None:
-        self.partitions = len(list_partitions(source))  # or it fails before anything is written
+        self.partitions = len(list_partitions(source))
         self._source, self._walker, self._every = source, walker, every
         self._folder, self._follow, self._progress = folder, follow, progress
         self._misfit: ConfigError | None = None
@@ -99,7 +102,7 @@ class Walk:
             time.sleep(self._follow.poll)
 
     def finish(self) -> None:
-        """Keep where the walker is, and leave what it learnt."""
+        """Save the state, and leave what was learnt."""
         if self._changed:
             self._checkpoint()
             self._changed = False

@@ -63,6 +63,7 @@ def load_either(folder: Path) -> Predicts:
 
     Raises:
         CheckpointError: if it holds neither, or one that is damaged.
+        ConfigError: if an export is to be run without ONNX Runtime.
     """
     return load_export(folder) if (folder / DESCRIPTION).is_file() else load(folder)
 

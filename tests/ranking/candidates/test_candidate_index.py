@@ -45,6 +45,8 @@ def test_faiss_finds_nearly_the_same_every_time(count: int, size: int) -> None:
     first, again = (FaissIndex(items).search(queries, 20).items for _ in range(2))
     exact = ExactIndex(items).search(queries, 20).items
     np.testing.assert_array_equal(first, again)
+    by_codes = isinstance(FaissIndex(items)._index, pytest.importorskip("faiss").IndexRefineFlat)
+    assert by_codes == (count >= module.LEAST and size >= module.LEAST_SIZE)
     assert np.mean([np.isin(a, b).mean() for a, b in zip(exact, first, strict=True)]) > 0.97
     found = FaissIndex(items).search(queries, 20)
     products = np.take_along_axis((queries @ items.T).numpy(), found.items, 1)

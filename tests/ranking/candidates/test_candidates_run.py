@@ -364,7 +364,7 @@ def test_following_learns_what_comes_and_leaves_it_to_be_loaded(log: Path, tmp_p
     asking = threading.Thread(target=load)
     asking.start()
     try:
-        result = fit_candidates(here, PLAN, folder=folder, follow=Follow(poll=0.05, idle=2.0))
+        result = fit_candidates(here, PLAN, folder=folder, follow=Follow(poll=0.05, idle=3.0))
     finally:
         ended.set()
         asking.join()

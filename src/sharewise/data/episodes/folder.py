@@ -102,7 +102,7 @@ def read_images(files: Sequence[Path], size: int, colour: bool = False) -> Tenso
             with Image.open(file, formats=FORMATS) as image:
                 shrunk = image.convert("RGB" if colour else "L").resize((size, size), Image.Resampling.BOX)
         except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-            raise DataError(f"The image '{file}' cannot be read: {error}.", "Remove or mend it.") from error
+            raise DataError(f"The image '{file}' cannot be read: {error}.", "Use PNG or JPEG.") from error
         found[i] = np.asarray(shrunk).reshape(size, size, -1)
     return torch.from_numpy(found.transpose(0, 3, 1, 2).copy())
 

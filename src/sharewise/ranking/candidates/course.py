@@ -50,10 +50,11 @@ class CandidateCourse:
         progress: Progress,
     ) -> None:
         self._plan, self._folder, self._endless = plan, folder, follow is not None
+        every = plan.candidates.checkpoint_every  # a walk without a log fails before anything is written
+        self._walk = Walk(source, self, every, folder, follow, progress)
         identity = files.sha256(files.to_json({"candidates": FORMAT, **plan.to_dict()}))
         self.keeper = Keeper(folder, identity, progress, Processes())
         self.state = CandidateState(plan)
-        self._walk = Walk(source, self, plan.candidates.checkpoint_every, folder, follow, progress)
 
     def run(self) -> None:
         """Learn until there are no more partitions, or until waiting for them ends."""
@@ -115,7 +116,7 @@ class CandidateCourse:
         self.keeper.step(entry.rows)
 
     def checkpoint(self) -> None:
-        """Keep where learning is."""
+        """Save the state."""
         self.keeper.checkpoint(self.state)
 
     def leave(self) -> None:

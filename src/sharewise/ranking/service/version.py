@@ -91,7 +91,8 @@ def load_version(ranker: Path, candidates: Path, threads: int = 1, export: bool 
 
     Raises:
         CheckpointError: if a folder does not hold what it should, whole.
-        ConfigError: if ranker and candidates do not fit each other.
+        ConfigError: if ranker and candidates do not fit each other, or an export is to be run without ONNX
+            Runtime.
     """
     predictor = _load_predictor(ranker, threads, export)
     retriever = load_candidates(candidates)
