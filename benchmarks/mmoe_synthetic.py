@@ -51,7 +51,7 @@ def _alone(cell: Cell) -> Tensor:
 def run(cells: Sequence[Cell], jobs: int) -> list[Tensor]:
     """Train the cells in `jobs` processes of one thread each."""
     if jobs == 1:
-        return [train(cell) for cell in cells]
+        return [_alone(cell) for cell in cells]
     with multiprocessing.get_context("spawn").Pool(jobs) as pool:
         return pool.map(_alone, cells, chunksize=1)
 
