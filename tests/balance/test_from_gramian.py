@@ -79,6 +79,16 @@ def test_cagrad(kind: str, tasks: int, c: float) -> None:
     close(d, theirs, 2e-3)
 
 
+def test_cagrad_where_rounding_decides_whether_gradients_cancel() -> None:
+    """Two opposite gradients but for rounding; such a pair of the toy problem was divided by 0."""
+    turn, angle, scale = 4.33270491457273, 3.141592653205633, 0.0001146830774536754
+    first = torch.tensor([math.cos(turn), math.sin(turn)], dtype=torch.float64)
+    second = torch.tensor([math.cos(turn + angle), math.sin(turn + angle)], dtype=torch.float64)
+    j = torch.stack([first, 0.9785208784837655 * second]) * scale
+    weights = with_options("cagrad", 2, c=0.5)(signals(j)).double()  # type: ignore[operator]
+    close(weights, torch.full((2,), 0.5).double())
+
+
 def test_cagrad_without_a_radius_is_the_mean() -> None:
     j = jacobian("conflicting", 4)
     close(with_options("cagrad", 4, c=0.0)(signals(j)).double(), torch.full((4,), 0.25).double())  # type: ignore[operator]

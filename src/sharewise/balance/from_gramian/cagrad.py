@@ -44,10 +44,12 @@ class CAGrad(Weighting):
             return like(mean, signals.losses)
 
         problem = _Problem(g, toward_mean, float(mean @ toward_mean), radius)
+        nothing = NOTHING * radius / self.c
         weights, length = problem.best(0.0)
-        if length <= NOTHING * radius / self.c:
+        if length > nothing:
+            weights, length = problem.solve(weights, length / radius)
+        if length <= nothing:  # of two lengths that rounding decides, either may vanish
             return like(mean, signals.losses)
-        weights, length = problem.solve(weights, length / radius)
         return like(mean + radius / length * weights, signals.losses)
 
 
