@@ -80,7 +80,7 @@ def test_cagrad(kind: str, tasks: int, c: float) -> None:
 
 
 def test_cagrad_where_rounding_decides_whether_gradients_cancel() -> None:
-    """Two opposite gradients but for rounding; such a pair of the toy problem was divided by 0."""
+    """Two gradients that are opposite to a billionth; of such a pair in the toy problem 0 was divided by."""
     turn, angle, scale = 4.33270491457273, 3.141592653205633, 0.0001146830774536754
     first = torch.tensor([math.cos(turn), math.sin(turn)], dtype=torch.float64)
     second = torch.tensor([math.cos(turn + angle), math.sin(turn + angle)], dtype=torch.float64)

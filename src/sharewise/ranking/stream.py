@@ -67,8 +67,8 @@ class Stream:
             )
         self._folder = folder if self._processes.first else None
         self._kept = KeptPredictions(self._folder, plan)
-        every = plan.train.checkpoint_every  # a walk without a log fails before anything is written
-        self._walk = Walk(source, self, every, self._folder, follow, progress)
+        # First, so that nothing is written where there is no log.
+        self._walk = Walk(source, self, plan.train.checkpoint_every, self._folder, follow, progress)
         self.keeper = Keeper(folder, fingerprint(plan), progress, self._processes)
         self.state = StreamState(plan, self._processes.device)
         self._trainer: Trainer | None = None

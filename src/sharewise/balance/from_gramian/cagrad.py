@@ -14,6 +14,8 @@ from sharewise.balance.weighting import EXACT, Needs, Signals, Weighting, like
 
 #: Lengths below this share of the mean gradient's are zero.
 NOTHING = 1e-7
+#: A square below this share of the sum of its terms' sizes is what rounding left of terms that cancel.
+ROUNDING = 1e-14
 
 
 class CAGrad(Weighting):
@@ -44,11 +46,10 @@ class CAGrad(Weighting):
             return like(mean, signals.losses)
 
         problem = _Problem(g, toward_mean, float(mean @ toward_mean), radius)
-        nothing = NOTHING * radius / self.c
         weights, length = problem.best(0.0)
-        if length > nothing:
+        if length > NOTHING * radius / self.c:
             weights, length = problem.solve(weights, length / radius)
-        if length <= nothing:  # of two lengths that rounding decides, either may vanish
+        if length <= NOTHING * radius / self.c:  # before, or only where it was looked at more closely
             return like(mean, signals.losses)
         return like(mean + radius / length * weights, signals.losses)
 
@@ -60,10 +61,11 @@ class _Problem:
         self.g, self.toward, self.square, self.radius = g, toward_mean, square, radius
 
     def best(self, shift: float) -> tuple[Tensor, float]:
-        """Return the weights at a shift, and ‖g_w‖."""
+        """Return the weights at a shift, and ‖g_w‖; 0 if it is lost in rounding."""
         moved = self.g + shift * (self.toward[:, None] + self.toward) + shift**2 * self.square
         weights = min_norm_weights(moved)
-        return weights, max(float(weights @ self.g @ weights), 0.0) ** 0.5
+        square, terms = float(weights @ self.g @ weights), float(weights @ self.g.abs() @ weights)
+        return weights, square**0.5 if square > ROUNDING * terms else 0.0
 
     def solve(self, weights: Tensor, shift: float) -> tuple[Tensor, float]:
         """Return the weights and ‖g_w‖ at the τ wanted: from active set to active set, else by bisection."""

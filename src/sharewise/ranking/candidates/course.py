@@ -50,8 +50,8 @@ class CandidateCourse:
         progress: Progress,
     ) -> None:
         self._plan, self._folder, self._endless = plan, folder, follow is not None
-        every = plan.candidates.checkpoint_every  # a walk without a log fails before anything is written
-        self._walk = Walk(source, self, every, folder, follow, progress)
+        # First, so that nothing is written where there is no log.
+        self._walk = Walk(source, self, plan.candidates.checkpoint_every, folder, follow, progress)
         identity = files.sha256(files.to_json({"candidates": FORMAT, **plan.to_dict()}))
         self.keeper = Keeper(folder, identity, progress, Processes())
         self.state = CandidateState(plan)
