@@ -207,6 +207,7 @@ def measure(kills: int, damages: int, disks: int, seed: int = 0, training: Modul
 
 
 def main() -> None:
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""  # autograd's threads for a GPU do not survive a fork
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

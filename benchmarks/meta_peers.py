@@ -44,7 +44,8 @@ class CloneMAML(nn.Module):
 
     def adapt(self, loss: Tensor) -> None:
         """Take a gradient step."""
-        places = [(part, name) for part in self.module.modules() for name in part._parameters]
+        parts = self.module.modules()
+        places = [(part, name) for part in parts for name, p in part._parameters.items() if p is not None]
         values = [part._parameters[name] for part, name in places]
         found = torch.autograd.grad(loss, values, create_graph=True)
         for (part, name), value, gradient in zip(places, values, found, strict=True):
@@ -53,7 +54,7 @@ class CloneMAML(nn.Module):
 
 def _clone(module: nn.Module) -> nn.Module:
     made = copy.copy(module)
-    made._parameters = {name: value.clone() for name, value in module._parameters.items()}
+    made._parameters = {name: None if p is None else p.clone() for name, p in module._parameters.items()}
     made._buffers = {name: None if b is None else b.clone() for name, b in module._buffers.items()}
     made._modules = {name: _clone(part) for name, part in module._modules.items()}
     return made

@@ -6,8 +6,8 @@ epochs.
 
 All train the same model on the same encoded rows: 70,000 rows, 31 categorical and 7 numeric inputs,
 embedding 8, 8 experts, 2 tasks, batches of 1,024, Adam at 1e-3. They take turns epoch by epoch: Sharewise's
-`fit` trains an epoch, and when it reports it, the peers train theirs. Preparing the data and evaluating
-count for nobody. A ratio is the median of the ratios of epochs that are neighbours in time.
+`fit` trains an epoch, and when it reports it, the peers train theirs, on the same device. Preparing the data
+and evaluating count for nobody. A ratio is the median of the ratios of epochs that are neighbours in time.
 
 The wide size's ratios need a processor that multiplies in bf16 (`detail.wide.precision` says what
 was used): in fp32 all three are bound by the same products.
@@ -35,10 +35,10 @@ from sharewise.data import Batch, Table, catalog
 from sharewise.nn import ModelOptions, MultiTaskModel
 from sharewise.tasks import TaskSet
 from sharewise.train import Progress, TrainOptions, fit
-from sharewise.train.devices import choose_precision
+from sharewise.train.devices import choose_precision, device_of
 
 SIZES = {"small": Size(expert=(16,), tower=(8,)), "wide": Size(expert=(256, 128), tower=(64,))}
-PEERS: dict[str, Callable[[Problem, Size, int], System]] = {"deepctr": DeepCTR, "rechub": Rechub}
+PEERS: dict[str, Callable[[Problem, Size, int, str], System]] = {"deepctr": DeepCTR, "rechub": Rechub}
 NAMES = ("sharewise", *PEERS)
 INCOME = 0
 
@@ -97,18 +97,19 @@ class Race(Progress):
         scores = {name: peer.scores()[:, INCOME] for name, peer in self.peers.items()}
         self.model.eval()
         with torch.no_grad():
-            scores["sharewise"] = self.model(self.data.test.inputs)[:, INCOME].numpy()
+            inputs = self.data.test.to(str(device_of(self.model))).inputs
+            scores["sharewise"] = self.model(inputs)[:, INCOME].cpu().numpy()
         self.model.train()
         for name, score in scores.items():
             self.auc[name][epoch] = float(roc_auc_score(labels, score))
 
 
 def race(
-    data: Table, size: Size, seed: int, epochs: int, marks: set[int]
+    data: Table, size: Size, seed: int, epochs: int, marks: set[int], device: str
 ) -> tuple[Race, dict[str, int], str]:
     """Train all three for some epochs; return times and AUCs, parameters, Sharewise's precision."""
     problem = problem_of(data)
-    peers = {name: make(problem, size, seed) for name, make in PEERS.items()}
+    peers = {name: make(problem, size, seed, device) for name, make in PEERS.items()}
     options = ModelOptions(
         sharing="mmoe",
         hidden=size.expert,
@@ -124,18 +125,18 @@ def race(
         batch_size=size.batch,
         learning_rate=size.learning_rate,
         patience=None,
-        device="cpu",
+        device=device,
         seed=seed,
     )
     fit(model, Rows(data.tasks, data.train, data.valid.take(slice(0, 64))), training, progress=course)
     parameters = {name: peer.parameters() for name, peer in peers.items()}
-    precision = choose_precision(training.precision, torch.device("cpu"), model)
+    precision = choose_precision(training.precision, torch.device(device), model)
     return course, {"sharewise": model.cost().parameters, **parameters}, precision
 
 
-def measure(data: Table, size: Size, seeds: int, epochs: int, marks: set[int]) -> dict[str, Any]:
+def measure(data: Table, size: Size, seeds: int, epochs: int, marks: set[int], device: str) -> dict[str, Any]:
     """Return rows a second, ratios and AUCs of one size over all seeds."""
-    runs = [race(data, size, seed, epochs, marks) for seed in range(seeds)]
+    runs = [race(data, size, seed, epochs, marks, device) for seed in range(seeds)]
     seconds = {name: [s for course, *_ in runs for s in course.seconds[name]] for name in NAMES}
     rows = len(data.train)
     return {
@@ -173,6 +174,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--sizes", nargs="+", choices=tuple(SIZES), default=list(SIZES))
+    parser.add_argument("--device", default="cpu", help="for all three; their data stay in memory")
     chosen = parser.parse_args()
     common.start(chosen)
     if chosen.quick:
@@ -182,9 +184,9 @@ def main() -> None:
     data = Table.from_catalog(replace(entry, features=replace(entry.features, min_count=1)))
     detail = {}
     for name in chosen.sizes:
-        detail[name] = measure(data, SIZES[name], chosen.seeds, chosen.epochs, marks)
+        detail[name] = measure(data, SIZES[name], chosen.seeds, chosen.epochs, marks, chosen.device)
         common.say(f"{name}: {detail[name]['ratio']}")
-    common.finish(figures_of(detail))
+    common.finish({**figures_of(detail), "device": chosen.device})
 
 
 if __name__ == "__main__":

@@ -76,7 +76,7 @@ def silent() -> Iterator[None]:
 class DeepCTR(System):
     """DeepCTR-Torch: `MMOE(...).compile(...).fit(...)`."""
 
-    def __init__(self, problem: Problem, size: Size, seed: int) -> None:
+    def __init__(self, problem: Problem, size: Size, seed: int, device: str = "cpu") -> None:
         before = set(threading.enumerate())
         with silent():
             from deepctr_torch.inputs import DenseFeat, SparseFeat
@@ -101,7 +101,7 @@ class DeepCTR(System):
             seed=seed,
             task_types=["binary"] * len(problem.tasks),
             task_names=list(problem.tasks),
-            device="cpu",
+            device=device,
         )
         optimizer = torch.optim.Adam(self.model.parameters(), lr=size.learning_rate)
         self.model.compile(optimizer, loss=["binary_crossentropy"] * len(problem.tasks))
@@ -127,7 +127,7 @@ class DeepCTR(System):
 class Rechub(System):
     """torch-rechub: `MTLTrainer(MMOE(...)).train_one_epoch(loader)`, the inner part of its `fit`."""
 
-    def __init__(self, problem: Problem, size: Size, seed: int) -> None:
+    def __init__(self, problem: Problem, size: Size, seed: int, device: str = "cpu") -> None:
         with silent():
             from torch_rechub.basic.features import DenseFeature, SparseFeature
             from torch_rechub.models.multi_task import MMOE
@@ -141,10 +141,10 @@ class Rechub(System):
         features += [DenseFeature(name) for name in problem.numeric]
         kinds = ["classification"] * len(problem.tasks)
         towers = [{"dims": list(size.tower)} for _ in problem.tasks]
-        self.problem = problem
+        self.problem, self.device = problem, device
         self.model = MMOE(features, kinds, size.experts, {"dims": list(size.expert)}, towers)
         rate = {"lr": size.learning_rate}
-        self.trainer = MTLTrainer(self.model, kinds, optimizer_params=rate, n_epoch=1, device="cpu")
+        self.trainer = MTLTrainer(self.model, kinds, optimizer_params=rate, n_epoch=1, device=device)
         generator = DataGenerator(problem.train, problem.train_labels)
         self.loader, *_ = generator.generate_dataloader(
             x_val=problem.test,
@@ -161,8 +161,9 @@ class Rechub(System):
     def scores(self) -> NDArray[np.float64]:
         self.model.eval()
         with torch.no_grad():
-            rows = {name: torch.as_tensor(column) for name, column in self.problem.test.items()}
-            return self.model(rows).double().numpy()
+            test = self.problem.test.items()
+            rows = {name: torch.as_tensor(column, device=self.device) for name, column in test}
+            return self.model(rows).double().cpu().numpy()
 
     def parameters(self) -> int:
         return sum(p.numel() for p in self.model.parameters())

@@ -12,7 +12,7 @@ def apart(strength: float) -> float:
     options = sw.ModelOptions(sharing="soft_sharing", hidden=(16,), soft=strength)
     model = sw.MultiTaskModel(table.tasks, table.schema.inputs, options)
     sw.fit(model, table, sw.TrainOptions(epochs=5, batch_size=64, learning_rate=1e-2, patience=None))
-    model(table.valid.inputs)
+    model.cpu()(table.valid.inputs)
     return model.penalty().item() / strength
 
 

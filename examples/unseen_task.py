@@ -28,7 +28,7 @@ def auc(sharing: str, descriptor: str) -> float:
 
 def model_auc(model: sw.MultiTaskModel, table: sw.Table) -> float:
     test = table.unseen
-    scores = model(test.inputs, test.task, test.descriptor).detach()[:, 0]
+    scores = sw.predict(model, test.inputs, table.tasks, test.task, test.descriptor)[:, 0]
     order = scores.argsort().argsort().double() + 1
     positive = test.targets > 0.5
     pairs = positive.sum() * (~positive).sum()

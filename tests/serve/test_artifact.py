@@ -49,7 +49,7 @@ def saved(folder: Path, table: Table, options: ModelOptions) -> MultiTaskModel:
     run = Run.create(folder)
     save(run, model, table.schema)
     run.seal()
-    return model
+    return model.cpu()
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,14 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import torch
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork"),
+    pytest.mark.skipif(
+        torch.cuda.is_available(), reason="autograd's threads for a GPU do not survive a fork"
+    ),
+]
 
 
 @pytest.fixture

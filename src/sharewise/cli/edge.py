@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+import time
 from typing import NoReturn
 
 import typer
@@ -13,6 +14,8 @@ from sharewise.errors import SharewiseError
 
 USER_ERROR = 2
 INTERRUPTED = 130
+#: Seconds that further processes give the first one to tell of a mistake.
+GRACE = 10.0
 
 #: The base of all that the parser raises; Typer ships Click or depends on it, so ask for neither by name.
 _ParserError: type[Exception] = next(
@@ -44,9 +47,14 @@ def _sentence(error: BaseException) -> str:
 
 
 def _leave(code: int, paragraph: str) -> NoReturn:
-    # Under torchrun every process meets the same mistake: one of them tells it.
-    if os.environ.get("RANK", "0") == "0":
-        print(f"sharewise: {_printable(paragraph)}", file=sys.stderr)
+    rank = os.environ.get("RANK", "0")
+    if rank != "0" and code == USER_ERROR:
+        # Under torchrun all meet the same mistake, as a rule: the first tells it, and the others are ended.
+        time.sleep(GRACE)
+        paragraph = f"Process {rank}: {paragraph}"
+    elif rank != "0":
+        sys.exit(code)
+    print(f"sharewise: {_printable(paragraph)}", file=sys.stderr)
     sys.exit(code)
 
 

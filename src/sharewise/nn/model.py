@@ -216,15 +216,16 @@ class MultiTaskModel(nn.Module):
         self, inputs: Mapping[str, Tensor], task: Int[Tensor, " rows"] | None = None
     ) -> Float[Tensor, "tasks experts"] | None:
         """Return each task's mean weight of each expert over these rows, or None for structures without
-        gates.
+        gates; the rows may lie on another device than the model.
 
         Disjoint rows count for their own task; a task without rows has NaN. CGC and PLE list the shared
         experts first.
         """
-        picks = None if task is None else Picks(task, len(self.tasks))
+        device = next(self.parameters()).device
+        picks = None if task is None else Picks(task.to(device), len(self.tasks))
         was_training = self.training
         self.eval()
-        x = self._encode(inputs, picks)
+        x = self._encode({key: value.to(device) for key, value in inputs.items()}, picks)
         found = self.sharing.gate_weights(x, picks and picks.repeat(self.options.members))
         self.train(was_training)
         return found

@@ -25,7 +25,7 @@ from sharewise.ranking.schema import settle
 from sharewise.ranking.state import Course, StreamState, new_measures
 from sharewise.ranking.stretch import Trainer
 from sharewise.ranking.walk import Walk
-from sharewise.train.devices import choose_device, own_chance
+from sharewise.train.devices import choose_device, repeatable
 from sharewise.train.keeper import Keeper
 from sharewise.train.processes import connect
 from sharewise.train.progress import Progress
@@ -79,7 +79,7 @@ class Stream:
         try:
             self.keeper.resume(self.state)
             self.keeper.start(0, self.state.cursor.step)
-            with own_chance(self._processes.device):
+            with repeatable(self._processes.device):
                 self._walk.rounds()
             self._walk.finish()
             if self.state.course:

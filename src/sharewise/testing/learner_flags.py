@@ -86,6 +86,7 @@ def trained_means_trained(name: str) -> None:
     )
     source = _Always(episodes, learner.spec.kind, learner.spec.inputs)
     fit_learner(learner, source, Condition(shots=case.shots, queries=4), options)
+    learner.cpu()
     last = float(learner.losses(forecast_of(learner, episodes), episodes.query).mean())
     if LEARNERS[name].trained:
         assert last < first - 0.01, f"{name}: from {first:.3f} to {last:.3f}"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -100,9 +101,36 @@ def seed_chance(device: torch.device, seed: int) -> None:
         torch.mps.manual_seed(seed)
 
 
-def own_chance(device: torch.device) -> AbstractContextManager[None]:
-    """Return the context that leaves the chance of the process around a training as it is."""
-    return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
+@contextmanager
+def repeatable(device: torch.device) -> Iterator[None]:
+    """Return the context of a training, which leaves the chance and the settings of the process as they are.
+
+    On CUDA it sums in a fixed order: by default the gradients of rows that look up the same entry are added
+    as they come, and no run ends with the bits of the one before.
+    """
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        if device.type != "cuda":
+            yield
+            return
+        with _in_fixed_order():
+            yield
+
+
+@contextmanager
+def _in_fixed_order() -> Iterator[None]:
+    os.environ.setdefault(
+        "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
+    )  # asked for by torch; read at the first product
+    fixed = torch.are_deterministic_algorithms_enabled()
+    only_warned = torch.is_deterministic_algorithms_warn_only_enabled()
+    filled = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        torch.utils.deterministic.fill_uninitialized_memory = filled  # type: ignore[attr-defined]
+        torch.use_deterministic_algorithms(fixed, warn_only=only_warned)
 
 
 def resident(batch: Batch, device: torch.device, share: float = 0.5) -> Batch:

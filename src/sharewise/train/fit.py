@@ -13,7 +13,7 @@ from sharewise.balance import Balancer, Conflict, make_balancer
 from sharewise.data import Table
 from sharewise.errors import DataError
 from sharewise.nn import MultiTaskModel
-from sharewise.train.devices import choose_device, own_chance
+from sharewise.train.devices import choose_device, repeatable
 from sharewise.train.keeper import Keeper
 from sharewise.train.loop import Loop, Splits, make_optimizer
 from sharewise.train.options import TrainOptions
@@ -65,7 +65,7 @@ def fit(
     try:
         keeper.resume(state)
         loop = Loop(model, state, data, options, processes, keeper)
-        with own_chance(processes.device):
+        with repeatable(processes.device):
             loop.run()
         state.restore_best()
         model.eval()

@@ -10,7 +10,7 @@ import torch
 
 from sharewise.data.episodes import Condition, EpisodeSource, differences
 from sharewise.meta import Learner
-from sharewise.train.devices import choose_device, usable_cores
+from sharewise.train.devices import choose_device, repeatable, usable_cores
 from sharewise.train.keeper import Keeper
 from sharewise.train.meta_evaluate import check_source
 from sharewise.train.meta_identity import fingerprint
@@ -89,7 +89,7 @@ def fit_learner(
     try:
         keeper.resume(state)
         state.cursor.finished |= not learner.trained
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        with repeatable(device):
             MetaLoop(state, (train, condition), asked, options, keeper, told).run()
         state.restore_best()
         learner.set_progress(1.0)

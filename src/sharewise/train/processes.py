@@ -139,8 +139,17 @@ def _open(device: torch.device) -> None:
         )
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    dist.init_process_group(backend_of(device))
     atexit.register(_close)
+
+
+def backend_of(device: torch.device) -> str:
+    """Return what the processes talk through.
+
+    NCCL refuses processes that share a GPU; Gloo serves them by way of the host's memory.
+    """
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return "nccl" if device.type == "cuda" and here <= torch.cuda.device_count() else "gloo"
 
 
 def _close() -> None:
