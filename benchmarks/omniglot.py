@@ -6,8 +6,8 @@ Three parts (--part):
   A prototypical network learns from the 30 background alphabets. Figure: `oneshot.error_percent`.
 * minimal: the same runs after the two minimal sets of 5 background alphabets; the mean of both. Figure:
   `oneshot.minimal_error_percent`.
-* vinyals: accuracy of learners and baselines, 5 and 20 ways, 1 and 5 shots, at --minutes of one core each;
-  600 test episodes. Figures: `vinyals.<ways>way<shots>shot.<learner>.accuracy_percent`.
+* vinyals: accuracy of learners and baselines, 5 and 20 ways, 1 and 5 shots, at --minutes of one core each,
+  or of --device; 600 test episodes. Figures: `vinyals.<ways>way<shots>shot.<learner>.accuracy_percent`.
 
 With --hold-out the first two parts train without some background alphabets and are judged by these alone:
 that is how every choice of the recipe was made. Without it, all are trained on, and the 20 runs are asked
@@ -64,16 +64,17 @@ def minimal(chosen: Namespace) -> dict[str, Any]:
 def table(chosen: Namespace) -> dict[str, Any]:
     """Return the part "vinyals"."""
     minutes, episodes = (0.02, 32) if chosen.quick else (chosen.minutes, 600)
+    budget = vinyals.Budget(minutes, chosen.device)
     found: dict[str, Any] = {}
     for ways, shots in chosen.conditions:
         key = f"{ways}way{shots}shot"
         found[key] = {}
         for name in chosen.learners:
-            got = vinyals.cell(name, ways, shots, minutes, episodes, chosen.seed, chosen.cache)
+            got = vinyals.cell(name, ways, shots, budget, episodes, chosen.seed, chosen.cache)
             found[key][name] = got
             common.say(
                 f"{key} {name}: {got['accuracy_percent']:.2f} ({got['low']:.2f} to {got['high']:.2f}), "
-                f"{got['core_minutes']:.1f} core-minutes; published {got['published']}",
+                f"{got['minutes']:.1f} minutes; published {got['published']}",
             )
     return found
 
@@ -92,7 +93,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--cache", type=Path, help="folder for checkpoints: a run that was cut goes on")
     parser.add_argument("--learners", nargs="+", choices=list(vinyals.ENTRIES), default=list(vinyals.ENTRIES))
-    parser.add_argument("--minutes", type=float, default=60.0, help="of one core's time, for a cell")
+    parser.add_argument("--minutes", type=float, default=60.0, help="of one core, for a cell")
+    parser.add_argument("--device", default="cpu", help="where the learners of the table are trained")
     parser.add_argument(
         "--conditions",
         nargs="+",

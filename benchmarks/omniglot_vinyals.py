@@ -76,23 +76,40 @@ LOOKS = 10
 TRIAL = 5
 
 
+@dataclass(frozen=True)
+class Budget:
+    """What a training may cost.
+
+    Attributes:
+        minutes: of the process's own time on all cores; of the clock where a GPU computes.
+        device: of PyTorch.
+    """
+
+    minutes: float
+    device: str = "cpu"
+
+    def now(self) -> float:
+        """Return the seconds spent so far, from a beginning of no meaning."""
+        return time.process_time() if self.device == "cpu" else time.perf_counter()
+
+
 def cell(
-    name: str, ways: int, shots: int, minutes: float, episodes: int, seed: int, folder: Path | None
+    name: str, ways: int, shots: int, budget: Budget, episodes: int, seed: int, folder: Path | None
 ) -> dict[str, Any]:
-    """Train and test a learner, for as many steps as fit into minutes of one core's time.
+    """Train and test a learner, for as many steps as fit into the budget.
 
     Returns:
-        its accuracy in percent with an interval over episodes, steps, core-minutes and the published figure.
+        its accuracy in percent with an interval over episodes, steps, minutes spent and the published figure.
     """
     entry, parts = ENTRIES[name], _parts()
     test = Condition(shots=shots, queries=15, ways=ways)
     train = Condition(shots=shots, queries=entry.queries, ways=entry.ways or ways)
     valid = replace(test, ways=VALID_WAYS if entry.ways else ways)
-    learner, options, run = _make(entry, train, parts["train"], seed), {}, None
-    began = time.process_time()
+    learner, options, run = _make(entry, train, parts["train"], seed).to(budget.device), {}, None
+    began = budget.now()
     if learner.trained:
         # A trial finds the price of a step; its weights are thrown away.
-        steps = _affordable(_make(entry, train, parts["train"], seed), entry, train, parts["train"], minutes)
+        steps = _affordable(_make(entry, train, parts["train"], seed), entry, train, parts["train"], budget)
         run = None if folder is None else folder / f"vinyals-{name}-{entry.ways or ways}-{shots}-{seed}"
         if run is not None and (run / "steps").exists():
             steps = int((run / "steps").read_text(encoding="utf-8"))
@@ -103,15 +120,15 @@ def cell(
             learner,
             parts["train"],
             train,
-            _options(entry, steps, seed),
+            _options(entry, steps, seed, budget.device),
             valid=parts["valid"],
             valid_condition=valid,
             folder=run,
         )
         options = {"steps": fitted.steps, "best_step": fitted.best_step}
         if run is not None and not (run / "spent").exists():
-            (run / "spent").write_text(str(time.process_time() - began), encoding="utf-8")
-    spent = time.process_time() - began
+            (run / "spent").write_text(str(budget.now() - began), encoding="utf-8")
+    spent = budget.now() - began
     if run is not None:
         spent = float((run / "spent").read_text(encoding="utf-8"))
     summary = evaluate_learner(learner, parts["test"], test, episodes=episodes, seed=seed).summary()
@@ -120,7 +137,7 @@ def cell(
         "low": 100 * summary["low"],
         "high": 100 * summary["high"],
         "episodes": summary["episodes"],
-        "core_minutes": spent / 60,
+        "minutes": spent / 60,
         "published": PUBLISHED.get(name, {}).get((ways, shots)),
         **options,
     }
@@ -136,7 +153,7 @@ def _make(entry: Entry, train: Condition, source: EpisodeSource, seed: int) -> L
     return make_learner(entry.learner, spec, seed=seed, **entry.options)
 
 
-def _options(entry: Entry, steps: int, seed: int) -> MetaOptions:
+def _options(entry: Entry, steps: int, seed: int, device: str) -> MetaOptions:
     return MetaOptions(
         iterations=steps,
         tasks_per_batch=entry.tasks,
@@ -146,16 +163,17 @@ def _options(entry: Entry, steps: int, seed: int) -> MetaOptions:
         eval_every=max(steps // LOOKS, 1),
         eval_episodes=100,
         seed=seed,
+        device=device,
     )
 
 
 def _affordable(
-    learner: Learner, entry: Entry, train: Condition, source: EpisodeSource, minutes: float
+    learner: Learner, entry: Entry, train: Condition, source: EpisodeSource, budget: Budget
 ) -> int:
     spent = []
     for _ in range(2):  # the first warms up
-        began = time.process_time()
-        fit_learner(learner, source, train, _options(entry, TRIAL, 0))
-        spent.append(time.process_time() - began)
+        began = budget.now()
+        fit_learner(learner, source, train, _options(entry, TRIAL, 0, budget.device))
+        spent.append(budget.now() - began)
     # A tenth of the budget is for evaluations.
-    return max(int(0.9 * 60 * minutes / (spent[1] / TRIAL)), 1)
+    return max(int(0.9 * 60 * budget.minutes / (spent[1] / TRIAL)), 1)
