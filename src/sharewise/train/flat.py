@@ -8,21 +8,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+#: Numbers after which a parameter may begin: cuDNN reads 16 bytes at a time, and fails between them.
+ALIGNED = 16
 
 
 def flatten_parameters(parameters: Sequence[nn.Parameter]) -> nn.Parameter:
     """Move parameters into one flat one, of which they and their gradients become views.
 
-    The flat one's `grad` is 0 at first, and is to be set to 0 in place, never to None.
+    Each begins at a multiple of `ALIGNED`; what lies between is 0, and stays so. The flat one's `grad` is 0
+    at first, and is to be set to 0 in place, never to None.
     """
     with torch.no_grad():
-        flat = nn.Parameter(torch.cat([p.detach().flatten() for p in parameters]))
+        flat = nn.Parameter(torch.cat([_padded(p.detach().flatten()) for p in parameters]))
         flat.grad = torch.zeros_like(flat)
         start = 0
         for parameter in parameters:
             end = start + parameter.numel()
             parameter.data = flat.data[start:end].view_as(parameter)
             parameter.grad = flat.grad[start:end].view_as(parameter)
-            start = end
+            start = end + -end % ALIGNED
     return flat
+
+
+def _padded(values: Tensor) -> Tensor:
+    return F.pad(values, (0, -len(values) % ALIGNED))

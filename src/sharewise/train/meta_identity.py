@@ -18,10 +18,14 @@ from sharewise.train.state import plain
 #: Tasks, and how episodes of them look.
 Asked = tuple[EpisodeSource, Condition]
 
+#: Of the tensors of a checkpoint; one of another format is another run's.
+FORMAT = 2
+
 
 def fingerprint(learner: Learner, train: Asked, valid: Asked | None, options: MetaOptions) -> str:
     """Return a SHA-256 over all that decides a run: learner, initial weights, tasks, conditions, options."""
     parts = {
+        "format": FORMAT,
         "learner": describe(learner),
         "train": _describe_asked(train),
         "valid": None if valid is None else _describe_asked(valid),
