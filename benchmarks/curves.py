@@ -36,10 +36,12 @@ class Scale:
 
 
 def draw(panels: dict[str, Sequence[Curve]], x_label: str, y_label: str) -> str:
-    """Return the SVG: a panel a title, one vertical scale for all."""
+    """Return the SVG: a panel a title, one vertical scale for all, one colour for a name in all."""
     curves = [curve for panel in panels.values() for curve in panel]
     y_max = max(max(curve.high) for curve in curves)
     x_max = max(max(curve.x) for curve in curves)
+    names = list(dict.fromkeys(curve.name for curve in curves))
+    colours = dict(zip(names, COLOURS, strict=False))
     width = MARGIN + len(panels) * (WIDTH + GAP)
     height = HEIGHT + 2 * MARGIN
     parts = [
@@ -51,8 +53,7 @@ def draw(panels: dict[str, Sequence[Curve]], x_label: str, y_label: str) -> str:
     for i, (title, panel) in enumerate(panels.items()):
         scale = Scale(x_max, y_max, MARGIN + i * (WIDTH + GAP))
         parts += _frame(scale, title, x_label, ticks=i == 0)
-        parts += [part for j, curve in enumerate(panel) for part in _curve(curve, scale, COLOURS[j])]
-    names = [curve.name for curve in next(iter(panels.values()))]
+        parts += [part for curve in panel for part in _curve(curve, scale, colours[curve.name])]
     return "\n".join([*parts, *_legend(names, height - 8), "</svg>\n"])
 
 

@@ -27,6 +27,7 @@ import multiprocessing
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from math import log, pi, sqrt
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,7 @@ STEPPING = Condition(shots=10, queries=10)
 READING = Condition(shots=(5, 20), queries=10)
 SMALL = NetOptions()
 WIDE = NetOptions(hidden=(128, 128, 32))
-DRAWN = ("maml", "reptile", "cavia", "scratch", "alpaca", "transformer")
+DRAWN = ("maml", "reptile", "cavia", "fine_tuned", "alpaca", "transformer")
 
 
 @dataclass(frozen=True)
@@ -227,7 +228,9 @@ def cell(found: dict[str, Any]) -> str:
 
 
 def figure(mse: dict[str, Any]) -> str:
-    """Return the curves: error against steps; a line across where a learner takes none."""
+    """Return the curves: error against steps, as far as it is not above that of none; a line across where a
+    learner takes none.
+    """
     panels: dict[str, Sequence[curves.Curve]] = {}
     for shots in map(str, SHOTS):
         panels[f"K = {shots}"] = drawn = []
@@ -235,11 +238,14 @@ def figure(mse: dict[str, Any]) -> str:
             if mse.get(name):
                 own = mse[name][shots]
                 points = [own.get(str(s), own["own"]) for s in STEPS]
-                if any(p["mean"] is None for p in points):
-                    continue
+                points = list(takewhile(lambda p, most=points[0]["high"]: _within(p, most), points))
                 parts = ([p[key] for p in points] for key in ("mean", "low", "high"))
-                drawn.append(curves.Curve(name, STEPS, *parts))
+                drawn.append(curves.Curve(name, STEPS[: len(points)], *parts))
     return curves.draw(panels, "gradient steps", "mean squared error")
+
+
+def _within(point: dict[str, float | None], most: float) -> bool:
+    return point["high"] is not None and point["high"] <= most
 
 
 def main() -> None:
