@@ -239,6 +239,8 @@ def figure(mse: dict[str, Any]) -> str:
                 own = mse[name][shots]
                 points = [own.get(str(s), own["own"]) for s in STEPS]
                 points = list(takewhile(lambda p, most=points[0]["high"]: _within(p, most), points))
+                if not points:
+                    continue
                 parts = ([p[key] for p in points] for key in ("mean", "low", "high"))
                 drawn.append(curves.Curve(name, STEPS[: len(points)], *parts))
     return curves.draw(panels, "gradient steps", "mean squared error")

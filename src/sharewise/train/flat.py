@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-#: Numbers after which a parameter may begin: cuDNN reads 16 bytes at a time, and fails between them.
+#: A parameter begins at a multiple of so many numbers: cuDNN failed on one that followed a single number.
 ALIGNED = 16
 
 
