@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -19,22 +20,47 @@ TOML = re.compile(r"^```toml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#\s]+)\)")
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_example(path: Path, tmp_path: Path) -> None:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+#: Starts servers and processes of its own.
+ALONE = "online"
+
+
+@pytest.mark.parametrize("path", [one for one in EXAMPLES if one.stem != ALONE], ids=lambda one: one.stem)
+def test_example(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(path.parent))
+    monkeypatch.setattr(sys, "argv", [str(path)])
+    theirs = sys.modules.pop("common", None)  # the benchmarks have one too
+    try:
+        runpy.run_path(str(path), run_name="__main__")
+    finally:
+        sys.modules.pop("common", None)
+        if theirs is not None:
+            sys.modules["common"] = theirs
+    check_example(path, capsys.readouterr().out, tmp_path)
+
+
+def test_example_with_servers(tmp_path: Path) -> None:
+    path = ROOT / "examples" / f"{ALONE}.py"
     done = subprocess.run(
         [sys.executable, path],
         capture_output=True,
         text=True,
         cwd=tmp_path,
-        env=environment,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
         timeout=180,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip()
+    check_example(path, done.stdout, tmp_path)
+
+
+def check_example(path: Path, printed: str, folder: Path) -> None:
+    """It says something, says what it is, and leaves nothing."""
+    assert printed.strip()
     assert path.read_text(encoding="utf-8").startswith('"""')
-    assert not list(tmp_path.iterdir())
+    assert not list(folder.iterdir())
 
 
 def flights(rows: int = 300) -> pl.DataFrame:

@@ -15,12 +15,26 @@ pytest.importorskip("onnxruntime")
 from export_kit import KINDS, artifact_of, rows_of
 
 from sharewise.errors import CheckpointError, ConfigError, DataError
-from sharewise.export import read_export, write_export
+from sharewise.export import Export, read_export, write_export
 from sharewise.export.agreement import difference
 from sharewise.export.session import OnnxEngine, TorchEngine
 from sharewise.nn import ModelOptions
 from sharewise.serve.export import export_artifact, load_export
 from sharewise.tasks import Task, TaskSet
+
+SMALL = ModelOptions(hidden=(4,))
+#: Rows of one task each.
+DISJOINT = (Task("late", "binary"),), ModelOptions(sharing="mmoe", hidden=(8,)), "port"
+
+
+@pytest.fixture(scope="module")
+def small() -> Export:
+    return export_artifact(artifact_of(KINDS, SMALL))
+
+
+@pytest.fixture(scope="module")
+def disjoint() -> Export:
+    return export_artifact(artifact_of(*DISJOINT))
 
 
 @pytest.mark.parametrize(
@@ -53,12 +67,11 @@ def test_every_structure_predicts_the_same(options: ModelOptions) -> None:
         assert str(Path(__file__).parents[2]).encode() not in content
 
 
-def test_a_folder_is_read_back_and_a_flipped_bit_refused(tmp_path: Path) -> None:
-    artifact = artifact_of(KINDS, ModelOptions(sharing="mmoe", hidden=(8,), experts=2))
-    export = export_artifact(artifact)
-    write_export(export, tmp_path / "out")
+def test_a_folder_is_read_back_and_a_flipped_bit_refused(small: Export, tmp_path: Path) -> None:
+    artifact = artifact_of(KINDS, SMALL)
+    write_export(small, tmp_path / "out")
     read = read_export(tmp_path / "out")
-    assert (read.onnx, read.columns, read.inputs) == (export.onnx, export.columns, export.inputs)
+    assert (read.onnx, read.columns, read.inputs) == (small.onnx, small.columns, small.inputs)
     described = json.loads((tmp_path / "out" / "export.json").read_text())
     assert described["inputs"]["categorical"]["shape"][0] == "rows"
     frame = rows_of(20, seed=9)
@@ -74,40 +87,37 @@ def test_a_folder_is_read_back_and_a_flipped_bit_refused(tmp_path: Path) -> None
         read_export(tmp_path / "out")
 
 
-def test_the_same_model_gives_the_same_bytes(tmp_path: Path) -> None:
+def test_the_same_model_gives_the_same_bytes(small: Export, tmp_path: Path) -> None:
     versions = []
-    for name in ("a", "b"):
-        write_export(export_artifact(artifact_of(KINDS, ModelOptions(hidden=(4,)))), tmp_path / name)
+    for name, export in (("a", small), ("b", export_artifact(artifact_of(KINDS, SMALL)))):
+        write_export(export, tmp_path / name)
         versions.append(read_export(tmp_path / name).version)
     assert versions[0] == versions[1] != ""
 
 
-def test_rows_of_one_task_each() -> None:
-    artifact = artifact_of((Task("late", "binary"),), ModelOptions(sharing="mmoe", hidden=(8,)), "port")
-    export = export_artifact(artifact)
-    assert "task" in export.inputs
+def test_rows_of_one_task_each(disjoint: Export) -> None:
+    artifact = artifact_of(*DISJOINT)
+    assert "task" in disjoint.inputs
     frame = rows_of(40, seed=3)
     inputs = artifact.schema.encode(frame)
     task = artifact.schema.task_index(frame)
     assert task is not None
-    found = OnnxEngine(export.onnx).run({**inputs, "task": task})[:, 0]
+    found = OnnxEngine(disjoint.onnx).run({**inputs, "task": task})[:, 0]
     torch.testing.assert_close(found, artifact.predict(frame)["prediction"].to_torch(), rtol=0, atol=1e-5)
 
 
-def test_unknown_tasks_are_refused(tmp_path: Path) -> None:
-    artifact = artifact_of((Task("late", "binary"),), ModelOptions(hidden=(4,)), "port")
-    write_export(export_artifact(artifact), tmp_path / "out")
+def test_unknown_tasks_are_refused(disjoint: Export, tmp_path: Path) -> None:
+    write_export(disjoint, tmp_path / "out")
     strange = rows_of(5).with_columns(port=pl.lit("nowhere"))
     with pytest.raises(DataError, match="nowhere"):
         load_export(tmp_path / "out").predict(strange)
 
 
-def test_a_folder_of_something_else_is_not_replaced(tmp_path: Path) -> None:
+def test_a_folder_of_something_else_is_not_replaced(small: Export, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("keep")
-    export = export_artifact(artifact_of(KINDS, ModelOptions(hidden=(4,))))
     with pytest.raises(ConfigError, match="something else"):
-        write_export(export, tmp_path / "mine")
+        write_export(small, tmp_path / "mine")
     assert (tmp_path / "mine" / "notes.txt").read_text() == "keep"
 
 
@@ -123,7 +133,7 @@ def test_a_difference_is_measured_in_the_labels_deviation() -> None:
 
 
 def test_a_model_that_would_be_exported_wrong_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    artifact = artifact_of(KINDS, ModelOptions(hidden=(4,)))
+    artifact = artifact_of(KINDS, SMALL)
     run = OnnxEngine.run
     monkeypatch.setattr(OnnxEngine, "run", lambda self, inputs: run(self, inputs) + 1e-3)
     with pytest.raises(CheckpointError, match="differs from the library"):

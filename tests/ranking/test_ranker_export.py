@@ -20,9 +20,11 @@ from sharewise.ranking.artifact import load_ranker
 from sharewise.ranking.export import export_ranker, load_exported_ranker
 
 
-@pytest.mark.parametrize("bias", ["tower", "feature", "none"])
-@pytest.mark.parametrize("sharing", ["mmoe", "independent"])
-def test_predictions_are_the_rankers(tmp_path: Path, bias: str, sharing: str) -> None:
+@pytest.mark.parametrize(
+    ("sharing", "bias"),
+    [("mmoe", "tower"), ("mmoe", "feature"), ("mmoe", "none"), ("independent", "tower")],
+)
+def test_predictions_are_the_rankers(tmp_path: Path, sharing: str, bias: str) -> None:
     rank_logs.write(tmp_path / "log", 2)
     folder = train_ranker(tmp_path, bias=bias, sharing=sharing)
     ranker = load_ranker(folder)
