@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from sharewise.train.flat import ALIGNED, flatten_parameters
+from sharewise.train.flat import ALIGNED, flatten_parameters, step_flat
 
 NEEDS_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 DEVICES = ["cpu", pytest.param("cuda", marks=NEEDS_GPU)]
@@ -50,3 +52,38 @@ def test_normalisation_reads_parameters_that_follow_a_single_number(device: str)
     found.square().sum().backward()
     assert found.isfinite().all()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in own)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda groups: torch.optim.AdamW(groups, 0.1, fused=True),
+        lambda groups: torch.optim.AdamW(groups, 0.1, amsgrad=True, fused=True),
+        lambda groups: torch.optim.SGD(groups, 0.1, momentum=0.9),
+    ],
+    ids=["adamw", "amsgrad", "sgd"],
+)
+def test_a_step_is_the_optimizers(
+    make: Callable[[list[dict[str, object]]], torch.optim.Optimizer], device: str
+) -> None:
+    torch.manual_seed(0)
+    first = parameters(device)
+    second = [nn.Parameter(p.detach().clone()) for p in first]
+    made = []
+    for own in (first, second):
+        flats = [flatten_parameters(own[:2]), flatten_parameters(own[2:])]
+        groups = [{"params": [flat], "weight_decay": i * 0.1} for i, flat in enumerate(flats)]
+        made.append((flats, make(groups)))
+    for step in range(5):
+        for flats, optimizer in made:
+            for flat in flats:
+                flat.grad = torch.full_like(flat, 0.3 - step)
+            optimizer.param_groups[0]["lr"] = 0.1 / (step + 1)
+        made[0][1].step()
+        step_flat(made[1][1])
+    for theirs, ours in zip(made[0][0], made[1][0], strict=True):
+        assert torch.equal(theirs, ours)
+    assert made[0][1].state_dict()["param_groups"] == made[1][1].state_dict()["param_groups"]
+    for key, value in made[0][1].state_dict()["state"].items():
+        assert all(torch.equal(v, made[1][1].state_dict()["state"][key][n]) for n, v in value.items())

@@ -18,7 +18,7 @@ from sharewise.meta import Learner
 from sharewise.meta.strategy import Strategy, make_strategy, tune_allocator
 from sharewise.streams import derive_seed
 from sharewise.train.devices import seed_chance
-from sharewise.train.flat import flatten_parameters
+from sharewise.train.flat import flatten_parameters, step_flat
 from sharewise.train.keeper import Keeper
 from sharewise.train.meta_evaluate import evaluate_learner
 from sharewise.train.meta_identity import Asked
@@ -104,7 +104,7 @@ class MetaLoop:
             raise _diverged(f"The loss is not a finite number at step {cursor.step}")
         if options.clip is not None:
             nn.utils.clip_grad_norm_(self._flat, options.clip)
-        self.state.optimizer.step()
+        step_flat(self.state.optimizer)
         self.state.running[0] += mean
         self.state.running[1] += 1
         cursor.step += 1

@@ -62,8 +62,10 @@ class Compiled(Strategy):
             code = _gradient.__code__.replace()
             own = FunctionType(code, _gradient.__globals__, "meta_gradient")
             options: dict[str, Any] = {"guard_filter_fn": torch.compiler.keep_tensor_guards_unsafe}
-            if self._backend == "inductor":
-                options["cpp_wrapper"] = not on_gpu(self.learner)
+            if self._backend == "inductor" and not on_gpu(self.learner):
+                from sharewise.meta.strategy.products import SwapTransposed  # loads the compiler
+
+                options |= {"cpp_wrapper": True, "post_grad_custom_post_pass": SwapTransposed()}
             compiled = torch.compile(
                 own, dynamic=False, fullgraph=True, backend=self._backend, options=options
             )
