@@ -1,7 +1,7 @@
 """A pass over compiled graphs: products of two transposed stacks of matrices, which MKL is slow at.
 
 The second derivative of a network asks for such products. On small matrices they take five to eight times as
-long as the transpose of the product in the other order, which is the same number for number.
+long as the transpose of the product in the other order, which is the same matrix.
 """
 
 from __future__ import annotations
