@@ -18,13 +18,13 @@ all threads, as torch does by default.
 
 Batches: sinusoid 32 tasks, K = 10, 10 queries; Conv4 16 tasks, 5 queries a class; prototypical networks 16
 episodes to a step, 5 queries a class, which the plain loop takes one after another. Images are random: speed
-does not depend on them.
+does not depend on them. All keep them as floats, ours for the sampling also as bytes, as its Omniglot is.
 
 Figures: `sinusoid.steps1.ratio`, `sinusoid.steps5.ratio` (compiled) and `.ratio_uncompiled`; `run.seconds`
 with `run.mse` after 0, 1, 5, 10 steps; `conv4.steps1.ratio`, `conv4.steps5.ratio`; `protonet.<ways>way_
 <shots>shot.ratio`; `sampling.<ways>way_<shots>shot.ratio` (by the faster of loaders with and without worker
-processes) and `.ratio_episode` (by a leaner data set, whose items are whole episodes); every one with
-quartiles and both sides' tasks per second.
+processes), `.ratio_bytes` (ours from bytes) and `.ratio_episode` (by a leaner data set, whose items are whole
+episodes); every one with quartiles and both sides' tasks per second.
 """
 
 from __future__ import annotations
@@ -59,6 +59,8 @@ SHAPES = ((5, 1), (5, 5), (20, 1), (20, 5))
 #: log likelihood.
 RATES = {"sinusoid": 0.02, "conv4": 0.4}
 MANY = 1_000_000  # iterations ahead, so that compiling is worth it
+#: Seconds before a turn, in which the workers of the loader before it fill their queues and come to rest.
+SETTLE = 0.2
 
 Runner = Callable[[int], None]
 
@@ -97,9 +99,11 @@ class Side:
         return Condition(shots=self.shots, queries=5, ways=self.ways)
 
 
-def images() -> LabelledExamples:
+def images(as_bytes: bool = False) -> LabelledExamples:
     """Return 964 classes of 20 random images, as many as Omniglot's background characters."""
     values = torch.rand(964 * 20, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    if as_bytes:
+        values = (values * 255).round().to(torch.uint8)
     labels = torch.arange(964).repeat_interleave(20)
     return LabelledExamples(
         InputSpec(image=(1, 28, 28)), {"image": values}, labels, [str(i) for i in range(964)]
@@ -226,11 +230,11 @@ def runner(side: Side) -> Runner:
 
 
 def sampler(side: Side) -> Iterator[Any]:
-    source = images()
-    if side.who == "ours":
+    if side.who.startswith("ours"):
         tune_allocator(ours(side))  # as `fit_learner` does
+        source = images(as_bytes=side.who == "ours_bytes")
         return source.batches(side.condition, side.batch, 0, "speed")
-    apart = source.values["image"].reshape(964, 20, 1, 28, 28)
+    apart = images().values["image"].reshape(964, 20, 1, 28, 28)
     item, workers = side.who.split()
     return iter(peers.loader(apart, side.ways, side.shots, 5, side.batch, int(workers), item))
 
@@ -278,6 +282,7 @@ def fitting(line: Connection, seconds: float) -> int:
 
 
 def ask(line: Connection, count: int) -> float:
+    time.sleep(SETTLE)
     line.send(count)
     return float(line.recv())
 
@@ -346,8 +351,10 @@ def whole_run(chosen: Any) -> dict[str, Any]:
 def shapes(chosen: Any, problem: str) -> dict[str, Any]:
     """Return the figures of prototypical networks, or of sampling, at every shape of episodes."""
     made: dict[str, Any] = {}
-    loaders = [f"{item} {workers}" for item in ("image", "episode") for workers in (0, 2)]
-    names = ["auto", *chosen.strategies, "peer"] if problem == "protonet" else ["ours", *loaders]
+    names = ["auto", *chosen.strategies, "peer"]
+    if problem == "sampling":
+        loaders = [f"{item} {workers}" for item in ("image", "episode") for workers in (0, 2)]
+        names = ["ours", "ours_bytes", *loaders]
     for ways, shots in SHAPES[:1] if chosen.quick else SHAPES:
         sides = {
             name: Side(problem, name, ways=ways, shots=shots, threads=chosen.threads, device=chosen.device)
@@ -360,6 +367,7 @@ def shapes(chosen: Any, problem: str) -> dict[str, Any]:
         made[f"{ways}way_{shots}shot"] = found = figures(rates, names[0])
         if problem == "sampling":
             found["ratio_episode"] = round(ratio(rates, "ours", "peer_episode")["median"], 3)
+            found["ratio_bytes"] = round(ratio(rates, "ours_bytes", "peer")["median"], 3)
         common.say(f"{problem}, {ways}-way {shots}-shot: {found}")
     return made
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -8,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from sharewise.data.episodes.draws import distinct
+from sharewise.data.episodes.draws import _of_those_left, _shuffled, distinct
 from sharewise.streams import stream
+
+Draw = Callable[[torch.Tensor, int, int, torch.Generator], torch.Tensor]
 
 
 @given(
@@ -26,9 +30,19 @@ def test_numbers_are_distinct_and_below_the_size(count: int, more: list[int], se
     assert all(len(set(row)) == count for row in drawn.tolist())
 
 
+@pytest.mark.parametrize("drawn", [_of_those_left, _shuffled])
+def test_both_ways_draw_all_sequences_alike(drawn: Draw) -> None:
+    """Of 4 and of 5 numbers at once, 3 each."""
+    sizes = torch.tensor([4, 5]).repeat(24_000)
+    found = drawn(sizes, 5, 3, stream(0, "ways"))
+    for own, size in ((found[::2], 4), (found[1::2], 5)):
+        seen = Counter(map(tuple, own.tolist()))
+        assert sorted(seen) == sorted(itertools.permutations(range(size), 3))
+        assert chisquare(list(seen.values())).pvalue > 1e-3
+
+
 @pytest.mark.parametrize("size", [3, 5, 40])
 def test_all_sequences_are_alike(size: int) -> None:
-    """5 of which 3 are drawn takes the way of shuffling, 40 of which 2 are that of leaving out repeats."""
     count = 2 if size == 40 else 3
     draws = 200 * len(list(itertools.permutations(range(size), count)))
     drawn = distinct(torch.full((draws,), size), count, stream(0, "law"))
@@ -43,9 +57,11 @@ def test_all_sequences_are_alike(size: int) -> None:
 
 
 def test_all_of_many_is_a_permutation_for_sizes_far_apart() -> None:
-    """Of a set with no more than what is drawn, beside a far larger one: repeats are many."""
+    """Of a set with no more than what is drawn, beside a far larger one."""
     drawn = distinct(torch.tensor([20, 100_000] * 50), 20, stream(0, "far"))
     assert all(sorted(row) == list(range(20)) for row in drawn[::2].tolist())
+    whole = distinct(torch.full((3,), 200), 200, stream(0, "far"))
+    assert all(sorted(row) == list(range(200)) for row in whole.tolist())
     first = torch.bincount(distinct(torch.tensor([6, 500] * 6_000), 6, stream(1, "far"))[::2, 0], minlength=6)
     assert chisquare(first.numpy()).pvalue > 1e-3
 

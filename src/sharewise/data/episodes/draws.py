@@ -12,12 +12,13 @@ def distinct(
 ) -> Int[Tensor, "*draws count"]:
     """Draw `count` different numbers below each of `sizes`, in random order; all sequences are alike.
 
-    No size is below `count`. The usual ways need a loop over what was drawn; here it is one sort where there
-    are few numbers to choose from, and draws with replacement without what comes again where there are many.
+    No size is below `count`. The usual ways need a loop over the draws; here it is a loop over what each draw
+    takes, or one sort where it takes much of what there is.
     """
     flat = sizes.reshape(-1)
     most = int(flat.max()) if flat.numel() else 0
-    drawn = _shuffled if most <= 4 * count + 16 else _without_repeats
+    # The work of a draw is count² / 2 comparisons, or the sort of `most` keys.
+    drawn = _of_those_left if count * count <= 32 * most else _shuffled
     return drawn(flat, most, count, generator).reshape(*sizes.shape, count)
 
 
@@ -29,18 +30,18 @@ def _shuffled(sizes: Tensor, most: int, count: int, generator: torch.Generator) 
     return keys.argsort(1)[:, :count]
 
 
-def _without_repeats(sizes: Tensor, most: int, count: int, generator: torch.Generator) -> Tensor:
-    """Draw with replacement and leave out what comes again, until there are enough numbers everywhere.
+def _of_those_left(sizes: Tensor, most: int, count: int, generator: torch.Generator) -> Tensor:
+    """Draw the place of each among the numbers that are left, and turn places into numbers (a Lehmer code).
 
-    What is left of the sequence has the law of draws without replacement, however long it had to be.
+    A place among those left after i were taken is one further before the i-th was taken, if it is not before
+    that one's own place.
     """
-    scale = sizes.unsqueeze(1)
-    drawn = torch.empty(len(sizes), 0, dtype=torch.long)
-    while True:
-        more = torch.rand(len(sizes), count + count // 4 + 2, generator=generator, dtype=torch.float64)
-        drawn = torch.cat([drawn, (more * scale).long().minimum(scale - 1)], 1)
-        ranked, places = drawn.sort(dim=1, stable=True)
-        again = torch.zeros_like(drawn, dtype=torch.bool)
-        again.scatter_(1, places[:, 1:], ranked[:, 1:] == ranked[:, :-1])
-        if int(again.sum(1).max()) <= drawn.shape[1] - count:
-            return drawn.gather(1, again.long().argsort(dim=1, stable=True)[:, :count])
+    left = sizes - torch.arange(count).unsqueeze(1)
+    keys = torch.rand(count, len(sizes), generator=generator, dtype=torch.float64)
+    # 32 bits, and answers of the same type: comparing and adding are vectorised then.
+    places = (keys * left).int().minimum(left.int() - 1)
+    further = torch.empty_like(places)
+    for taken in range(count - 2, -1, -1):
+        later = places[taken + 1 :]
+        later += torch.ge(later, places[taken], out=further[taken + 1 :])
+    return places.t().long()
