@@ -41,6 +41,7 @@ from sharewise.errors import DivergedError
 from sharewise.meta import LEARNERS, Learner, NetOptions, Spec, make_learner
 from sharewise.streams import stream
 from sharewise.train.meta import fit_learner
+from sharewise.train.meta_evaluate import evaluate_learner
 from sharewise.train.meta_options import MetaOptions
 
 LABELS = ("late_arrival", "arrival_delay", "air_time")
@@ -61,8 +62,17 @@ CHOICES: dict[str, list[dict[str, Any]]] = {
     "alpaca": [{}],
     "cnp": [{}],
     "transformer": [{}],
-    "fine_tuned": [{"steps": 20, "rate": 0.001}, {"steps": 20, "rate": 0.005}],
-    "scratch": [{"steps": 100, "rate": 0.01}],
+    "fine_tuned": [
+        {"steps": 20, "rate": 0.001},
+        {"steps": 20, "rate": 0.005},
+        {"steps": 20, "rate": 0.0002},
+    ],
+    "scratch": [
+        {"steps": 100, "rate": 0.01},
+        {"steps": 100, "rate": 0.001},
+        {"steps": 20, "rate": 0.001},
+        {"steps": 400, "rate": 0.01},
+    ],
     "pooled": [{}],
 }
 READERS = ("matching", "r2d2", "alpaca", "cnp", "transformer")
@@ -96,6 +106,9 @@ def train(
         device="cpu",
         strategy="whole",
     )
+    if not learner.trained:
+        valid = evaluate_learner(learner, found.valid, TRAINING, episodes=options.eval_episodes, name="valid")
+        return learner, -float(valid.loss.mean())
     condition = READING if name in READERS else TRAINING
     folder = budget.folder / f"{key}-{name}-{choice}-{seed}-{budget.iterations}"
     try:
@@ -116,7 +129,7 @@ def train(
 def trained(found: EpisodeSet, name: str, seeds: int, budget: Budget, key: str) -> list[Learner]:
     """Return a learner's seeds, with the options that were better on the validation destinations."""
     first = [train(found, name, choice, 0, budget, key) for choice in range(len(CHOICES[name]))]
-    best = int(np.argmax([0.0 if np.isnan(score) else score for _, score in first]))  # NaN: not trained
+    best = int(np.argmax([score for _, score in first]))
     runs = [first[best], *(train(found, name, best, seed, budget, key) for seed in range(1, seeds))]
     return [learner for learner, score in runs if score != -np.inf]
 

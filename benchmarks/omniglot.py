@@ -7,7 +7,7 @@ Three parts (--part):
 * minimal: the same runs after the two minimal sets of 5 background alphabets; the mean of both. Figure:
   `oneshot.minimal_error_percent`.
 * vinyals: accuracy of learners and baselines, 5 and 20 ways, 1 and 5 shots, at --minutes of one core each,
-  or of --device; 600 test episodes. Figures: `vinyals.<ways>way<shots>shot.<learner>.accuracy_percent`.
+  or of --device, on 600 test episodes. Figures: `vinyals.<ways>way<shots>shot.<learner>.accuracy_percent`.
 
 With --hold-out the first two parts train without some background alphabets and are judged by these alone:
 that is how every choice of the recipe was made. Without it, all are trained on, and the 20 runs are asked
@@ -63,7 +63,7 @@ def minimal(chosen: Namespace) -> dict[str, Any]:
 
 def table(chosen: Namespace) -> dict[str, Any]:
     """Return the part "vinyals"."""
-    minutes, episodes = (0.02, 32) if chosen.quick else (chosen.minutes, 600)
+    minutes, episodes = (0.02, 32) if chosen.quick else (chosen.minutes, chosen.episodes)
     budget = vinyals.Budget(minutes, chosen.device)
     found: dict[str, Any] = {}
     for ways, shots in chosen.conditions:
@@ -94,6 +94,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, help="folder for checkpoints: a run that was cut goes on")
     parser.add_argument("--learners", nargs="+", choices=list(vinyals.ENTRIES), default=list(vinyals.ENTRIES))
     parser.add_argument("--minutes", type=float, default=60.0, help="of one core, for a cell")
+    parser.add_argument("--episodes", type=int, default=600, help="that a cell is tested on")
     parser.add_argument("--device", default="cpu", help="where the learners of the table are trained")
     parser.add_argument(
         "--conditions",

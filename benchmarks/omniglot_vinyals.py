@@ -70,8 +70,10 @@ ENTRIES: dict[str, Entry] = {
 }
 #: Ways of the validation episodes of those that are trained with ways of their own.
 VALID_WAYS = 20
-#: Evaluations on the validation classes in a training.
+#: Most evaluations on the validation classes in a training; a tenth of the budget is for them.
 LOOKS = 10
+#: Episodes of such an evaluation, and of the one whose time tells the price.
+VALID_EPISODES, TRIAL_EPISODES = 100, 10
 #: Steps whose time tells how many fit into the budget.
 TRIAL = 5
 
@@ -108,29 +110,22 @@ def cell(
     learner, options, run = _make(entry, train, parts["train"], seed).to(budget.device), {}, None
     began = budget.now()
     if learner.trained:
-        # A trial finds the price of a step; its weights are thrown away.
-        steps = _affordable(_make(entry, train, parts["train"], seed), entry, train, parts["train"], budget)
+        # A trial finds the price of a step and of an evaluation; its weights are thrown away.
+        trial = _make(entry, train, parts["train"], seed)
         run = None if folder is None else folder / f"vinyals-{name}-{entry.ways or ways}-{shots}-{seed}"
-        if run is not None and (run / "steps").exists():
-            steps = int((run / "steps").read_text(encoding="utf-8"))
-        elif run is not None:
-            run.mkdir(parents=True, exist_ok=True)
-            (run / "steps").write_text(str(steps), encoding="utf-8")
+        steps = int(_kept(run, "steps", _affordable(trial, entry, train, parts["train"], budget)))
+        looks = int(_kept(run, "looks", _looks(trial, parts["valid"], valid, budget)))
         fitted = fit_learner(
             learner,
             parts["train"],
             train,
-            _options(entry, steps, seed, budget.device),
+            _options(entry, steps, seed, budget.device, looks),
             valid=parts["valid"],
             valid_condition=valid,
             folder=run,
         )
         options = {"steps": fitted.steps, "best_step": fitted.best_step}
-        if run is not None and not (run / "spent").exists():
-            (run / "spent").write_text(str(budget.now() - began), encoding="utf-8")
-    spent = budget.now() - began
-    if run is not None:
-        spent = float((run / "spent").read_text(encoding="utf-8"))
+    spent = _kept(run, "spent", budget.now() - began)
     summary = evaluate_learner(learner, parts["test"], test, episodes=episodes, seed=seed).summary()
     return {
         "accuracy_percent": 100 * summary["mean"],
@@ -143,6 +138,17 @@ def cell(
     }
 
 
+def _kept(run: Path | None, name: str, value: float) -> float:
+    """Return what a file of a run says; where there is none, the value, which is written there."""
+    if run is None:
+        return value
+    file = run / name
+    if not file.exists():
+        run.mkdir(parents=True, exist_ok=True)
+        file.write_text(str(value), encoding="utf-8")
+    return float(file.read_text(encoding="utf-8"))
+
+
 @cache
 def _parts() -> dict[str, LabelledExamples]:
     return omniglot.sources("vinyals")
@@ -153,15 +159,15 @@ def _make(entry: Entry, train: Condition, source: EpisodeSource, seed: int) -> L
     return make_learner(entry.learner, spec, seed=seed, **entry.options)
 
 
-def _options(entry: Entry, steps: int, seed: int, device: str) -> MetaOptions:
+def _options(entry: Entry, steps: int, seed: int, device: str, looks: int = 1) -> MetaOptions:
     return MetaOptions(
         iterations=steps,
         tasks_per_batch=entry.tasks,
         learning_rate=entry.rate,
         optimizer=entry.optimizer,
         schedule="cosine",
-        eval_every=max(steps // LOOKS, 1),
-        eval_episodes=100,
+        eval_every=-(-steps // looks),
+        eval_episodes=VALID_EPISODES,
         seed=seed,
         device=device,
     )
@@ -175,5 +181,12 @@ def _affordable(
         began = budget.now()
         fit_learner(learner, source, train, _options(entry, TRIAL, 0, budget.device))
         spent.append(budget.now() - began)
-    # A tenth of the budget is for evaluations.
     return max(int(0.9 * 60 * budget.minutes / (spent[1] / TRIAL)), 1)
+
+
+def _looks(learner: Learner, source: EpisodeSource, valid: Condition, budget: Budget) -> int:
+    learner.to(budget.device)
+    began = budget.now()
+    evaluate_learner(learner, source, valid, episodes=TRIAL_EPISODES)
+    price = (budget.now() - began) * VALID_EPISODES / TRIAL_EPISODES
+    return min(max(int(0.1 * 60 * budget.minutes / price), 1), LOOKS)

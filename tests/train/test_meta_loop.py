@@ -18,7 +18,8 @@ from sharewise.errors import ConfigError, DataError, DivergedError
 from sharewise.meta import LEARNERS, Learner, Spec, make_learner
 from sharewise.meta.strategy import make_strategy
 from sharewise.streams import stream
-from sharewise.tasks import Binary, InputSpec, Regression
+from sharewise.tasks import Binary, InputSpec, Multiclass, Regression
+from sharewise.tasks.kind import Kind
 from sharewise.train import RichProgress, Run
 from sharewise.train.meta import fit_learner
 from sharewise.train.meta_evaluate import evaluate_learner, interval
@@ -80,6 +81,26 @@ def test_the_best_weights_are_those_of_the_best_score_on_validation_tasks(tmp_pa
         learner, WAVES, WAVE_CONDITION, episodes=high.eval_episodes, name="valid", seed=high.seed
     )
     assert -found.loss.mean() == pytest.approx(result.best_score, rel=1e-6)
+
+
+@pytest.mark.parametrize(("kind", "judged"), [(Binary(), "loss"), (Multiclass(), "accuracy")])
+def test_only_classes_drawn_alike_are_judged_by_their_accuracy(kind: Kind, judged: str) -> None:
+    """A label of two classes may have a rare one, and answering the other is right most of the time."""
+    if judged == "accuracy":
+        source, condition = pictures(), Condition(shots=1, queries=2, ways=3)
+        spec = Spec(source.inputs, kind, 3)
+    else:
+        numeric, task = torch.randn(200, 1), torch.arange(200) // 20
+        rare = (numeric[:, 0] > 1).float()
+        source = TaskRows(
+            InputSpec(bins=((0.0, 1.0),)), {"numeric": numeric}, rare, task, [str(i) for i in range(10)], kind
+        )
+        condition, spec = Condition(shots=5, queries=5), Spec(source.inputs, kind)
+    learner = make_learner("protonet" if judged == "accuracy" else "cnp", spec, net=SMALL)
+    result = fit_learner(learner, source, condition, OPTIONS, valid=source, valid_condition=condition)
+    sign = 1 if judged == "accuracy" else -1
+    assert all(record["score"] == sign * record["valid"][judged] for record in result.history)
+    assert set(result.history[0]["valid"]) == {"loss", "accuracy"}
 
 
 def test_without_validation_tasks_the_last_weights_stay() -> None:
