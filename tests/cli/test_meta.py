@@ -16,6 +16,7 @@ from test_malformed import refused
 
 from sharewise.config import load_meta_config
 from sharewise.serve import load_learner
+from sharewise.study.fewshot.rates import FACTORS
 from sharewise.train import Run
 
 RUN = {"config.toml", "learner.json", "model.safetensors", "metrics.json", "log.jsonl"}
@@ -131,6 +132,10 @@ def test_evaluate(name: str, command: Command, meta: Path) -> None:
         log = Run.open(meta / "evidence/baselines" / baseline).history()
         assert log[-1]["step"] == config.train.iterations
     assert not (meta / "evidence/baselines/scratch").exists()
+    rates = {one["name"]: one.get("rate") for one in evidence["learners"]}
+    assert rates["pooled"] is None
+    assert rates["scratch"] in [0.01 * factor for factor in FACTORS]
+    assert rates[config.learner.name] == config.learner.options.get("rate")
     again = command("meta", "evaluate", f"run_{name}", "--out", "evidence")
     assert (again.code, again.out, again.err) == (0, done.out, "")
     shown = command("report", "evidence")

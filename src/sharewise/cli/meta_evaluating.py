@@ -16,10 +16,11 @@ from sharewise.config import PreparedMeta, load_meta_config, parse_meta_config, 
 from sharewise.errors import ConfigError, DataError
 from sharewise.files import MANIFEST
 from sharewise.meta import Learner
+from sharewise.meta.gradient import GradientLearner
 from sharewise.report import render_fewshot
 from sharewise.serve import load_learner
 from sharewise.study import RichStudyProgress
-from sharewise.study.fewshot import measure
+from sharewise.study.fewshot import choose_rate, measure
 from sharewise.train import RichProgress, Run
 from sharewise.train.meta import fit_learner
 from sharewise.train.run import TIMING
@@ -119,7 +120,10 @@ def _measure_into(prepared: PreparedMeta, learner: Learner, run: Run, out: Path)
 
 
 def _baselines(prepared: PreparedMeta, out: Path) -> dict[str, Learner]:
-    """Return what the learner is compared with, trained as long as it where there is something to train."""
+    """Return what the learner is compared with, trained as long as it where there is something to train.
+
+    Those that take steps have their rate chosen on the validation tasks.
+    """
     found = prepared.baselines()
     for name, learner in found.items():
         if learner.trained:
@@ -132,4 +136,7 @@ def _baselines(prepared: PreparedMeta, out: Path) -> dict[str, Learner]:
                 folder=out / BASELINES / name,
                 progress=RichProgress(label=name, unit="tasks"),
             )
+        valid = prepared.episodes.valid
+        if isinstance(learner, GradientLearner) and learner.stepwise and valid is not None:
+            choose_rate(learner, valid, prepared.condition, seed=prepared.config.train.seed)
     return found

@@ -48,6 +48,7 @@ def context(evidence: Evidence, config_text: str) -> dict[str, Any]:
         "number": Numbers(evidence),
         "names": names,
         "baselines": names[1:],
+        "takes_steps": any("rate" in one for one in evidence["learners"]),
         "how": "percent" if share else "brief",
         "how_difference": "points" if share else "change",
         "metric": _metric(evidence),

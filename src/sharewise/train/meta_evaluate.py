@@ -7,6 +7,7 @@ other tasks like these (Liang & Zeger 1986: Var = G/(G-1) Σ_g (Σ_{i in g} x_i 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -37,7 +38,8 @@ class EpisodeScores:
 
     Attributes:
         loss: mean negative log likelihood of the query rows, in standardised units.
-        metric: share of right answers for classes; mean squared error for numbers; else the loss.
+        metric: share of right answers for classes; mean squared error for numbers; else, as for yes and no,
+            the loss.
         name: of the metric: "accuracy", "mse" or "loss".
         covered: share of query rows within the 90 % interval, where there is one.
         tasks: which task each episode is of, where there is a list of them.
@@ -53,6 +55,12 @@ class EpisodeScores:
     def higher_is_better(self) -> bool:
         """True for shares of right answers."""
         return self.name == "accuracy"
+
+    @property
+    def score(self) -> float:
+        """What is chosen by: the mean accuracy, or minus the mean loss; -inf where that is no number."""
+        found = float(self.metric.mean()) if self.higher_is_better else -float(self.loss.mean())
+        return -math.inf if math.isnan(found) else found
 
     def summary(self) -> dict[str, Any]:
         """Return means with their 95 % intervals over tasks, as plain values."""
@@ -172,9 +180,7 @@ def score(
     if kind.categorical:
         right = forecast.outputs.argmax(-1) == query.targets
         return "accuracy", (loss, (right * query.weights).sum(1))
-    if kind.name == "binary":
-        right = (forecast.outputs[..., 0] > 0) == (query.targets > 0.5)
-        return "accuracy", (loss, (right * query.weights).sum(1))
+    # Yes and no: one of them may be rare, and always saying the other is right most of the time.
     if kind.name != "regression":
         return "loss", (loss, loss)
     residual = (forecast.outputs[..., 0] - query.targets) * scale

@@ -144,8 +144,7 @@ class MetaLoop:
         loss, metric = float(found.loss.mean()), float(found.metric.mean())
         if not math.isfinite(loss):
             raise _diverged(f"The validation loss is not a finite number after step {cursor.step - 1}")
-        # Of two classes, one may be rare: always answering the other is right most of the time.
-        record["score"] = metric if self._learner.spec.kind.categorical else -loss
+        record["score"] = found.score
         record["valid"] = {"loss": loss, found.name: metric}
         if cursor.best_score is None or record["score"] > cursor.best_score:
             cursor.best_score, cursor.best_step, cursor.worse = record["score"], cursor.step, 0

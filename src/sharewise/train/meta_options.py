@@ -25,8 +25,8 @@ class MetaOptions:
         schedule: "constant", "cosine" or "linear", down to 0 at the last step.
         warmup: steps over which the learning rate first rises from 0.
         clip: largest norm of the whole meta-gradient, or None.
-        eval_every: steps between evaluations on the validation tasks; the score is the accuracy for labels of
-            several classes, and minus the loss for all others.
+        eval_every: steps between evaluations on the validation tasks; the score is the accuracy for classes,
+            and minus the loss for all other labels.
         eval_episodes: episodes of an evaluation.
         patience: evaluations without a better score after which to stop, or None for never.
         seed: of all chance: the episodes, drop-out.

@@ -6,5 +6,6 @@ words. Not here: training (train), how it looks (report).
 
 from sharewise.study.fewshot.measure import measure
 from sharewise.study.fewshot.plan import FewShotPlan
+from sharewise.study.fewshot.rates import choose_rate
 
-__all__ = ["FewShotPlan", "measure"]
+__all__ = ["FewShotPlan", "choose_rate", "measure"]

@@ -5,7 +5,8 @@ The evidence, where "interval" means ``{"mean", "low", "high"}``, of 95 % over t
 * ``format``, ``kind`` ("few-shot"), ``candidate``, ``level``, ``plan``, ``unit``
 * ``metric`` ("accuracy", "mse" or "loss"), ``higher_is_better``, ``label`` (its kind)
 * ``tasks``: how many stand behind the episodes, 0 for no end of them; ``tasks_are``: what they are
-* ``learners``: each ``name``, ``type``, ``trained``, ``stepwise``, ``transductive``, ``parameters``
+* ``learners``: each ``name``, ``type``, ``trained``, ``stepwise``, ``transductive``, ``parameters``;
+  of those that take steps ``steps`` and ``rate``, which learned rates start from
 * ``trained``: condition of training; ``tested``: those of the test; ``reference``: ``shots`` (of
   those, most like training) and its ``place`` in ``by_shots``
 * ``by_shots``: each ``shots`` and ``learners``: name -> interval of the metric, with ``loss`` and,
@@ -32,6 +33,7 @@ from sharewise.data.episodes import Condition, EpisodeSource
 from sharewise.data.episodes.condition import ends
 from sharewise.errors import ConfigError, DataError
 from sharewise.meta import Learner
+from sharewise.meta.gradient import GradientLearner
 from sharewise.study.fewshot import words
 from sharewise.study.fewshot.examples import examples
 from sharewise.study.fewshot.paired import compare_pairs
@@ -132,7 +134,7 @@ def _facts(sweep: Sweep, learners: Mapping[str, Learner], trained: Condition) ->
 
 
 def _learner(name: str, learner: Learner) -> dict[str, Any]:
-    return {
+    found = {
         "name": name,
         "type": type(learner).__name__,
         "trained": learner.trained,
@@ -140,6 +142,9 @@ def _learner(name: str, learner: Learner) -> dict[str, Any]:
         "transductive": learner.transductive,
         "parameters": sum(parameter.numel() for parameter in learner.parameters()),
     }
+    if learner.stepwise and isinstance(learner, GradientLearner):
+        found |= {"steps": learner.steps, "rate": learner.rate}
+    return found
 
 
 def _results(results: Results) -> dict[str, Any]:

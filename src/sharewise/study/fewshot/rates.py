@@ -1,0 +1,46 @@
+"""choose_rate: a baseline's inner rate, chosen on validation tasks, so that none loses by a step too long."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sharewise.data.episodes import Condition, EpisodeSource
+from sharewise.meta.gradient import GradientLearner
+from sharewise.train.meta_evaluate import evaluate_learner
+
+#: What the rate of a baseline is tried times.
+FACTORS = (1.0, 0.1, 0.01)
+
+
+def choose_rate(
+    learner: GradientLearner,
+    source: EpisodeSource,
+    condition: Condition,
+    *,
+    factors: Sequence[float] = FACTORS,
+    episodes: int = 100,
+    seed: int = 0,
+) -> float:
+    """Set a learner's inner rate to the best of its own times some factors, and return it.
+
+    Args:
+        learner: changed in its `rate` alone.
+        source: validation tasks.
+        condition: of their episodes.
+        factors: to choose from; of equally good ones the first.
+        episodes: for each factor the same.
+        seed: of the episodes.
+
+    Raises:
+        DataError: if there are no such episodes, or the learner cannot read them.
+    """
+    own, scores = learner.rate, {}
+    try:
+        for rate in (own * factor for factor in factors):
+            learner.rate = rate
+            found = evaluate_learner(learner, source, condition, episodes=episodes, seed=seed, name="valid")
+            scores[rate] = found.score
+    finally:
+        learner.rate = own
+    learner.rate = max(scores, key=lambda rate: scores[rate])
+    return learner.rate
