@@ -18,8 +18,7 @@ fold; a destination's value is its mean over seeds and samples. `pooled`, which 
 support set, is the network that all flights of the training destinations share.
 
 Figures: `<label>.<learner>.<K>` with `loss`, `minus_pooled` and `minus_scratch` (with `low` and `high`);
-`<label>.<learner>.beats_pooled_from` and `.beats_scratch_from`: the least K where the interval lies below 0,
-or null.
+`<label>.<learner>.beats_pooled_at` and `.beats_scratch_at`: the K where the interval lies below 0.
 """
 
 from __future__ import annotations
@@ -213,18 +212,20 @@ def against(
             places = sorted(its)
             made[str(shots)][f"minus_{other}"] = common.paired([own[shots][p] - its[p] for p in places])
         below = [s for s in own if made[str(s)].get(f"minus_{other}", {}).get("high", 1.0) < 0]
-        made[f"beats_{other}_from"] = min(below, default=None)
+        made[f"beats_{other}_at"] = below
     return made
 
 
 def table(found: dict[str, Any]) -> str:
     """Return the losses and the differences from the pooled network as a Markdown table."""
-    lines = ["| label | learner | " + " | ".join(f"K = {s}" for s in SHOTS) + " | beats pooled | scratch |"]
+    lines = [
+        "| label | learner | " + " | ".join(f"K = {s}" for s in SHOTS) + " | beats pooled at | scratch at |"
+    ]
     lines.append("|---|---|" + "---|" * (len(SHOTS) + 2))
     for label, learners in found.items():
         for name, own in learners.items():
             cells = [cell(own.get(str(s))) for s in SHOTS]
-            ends = [starts(own[f"beats_{other}_from"]) for other in ("pooled", "scratch")]
+            ends = [", ".join(map(str, own[f"beats_{other}_at"])) for other in ("pooled", "scratch")]
             lines.append(f"| {label} | {name} | " + " | ".join([*cells, *ends]) + " |")
     return "\n".join(lines) + "\n"
 
@@ -235,10 +236,6 @@ def cell(own: dict[str, Any] | None) -> str:
     text = f"{own['loss']:.3f}"
     other = own.get("minus_pooled")
     return text if other is None else f"{text} ({other['mean']:+.3f} ± {other['high'] - other['mean']:.3f})"
-
-
-def starts(shots: int | None) -> str:
-    return "never" if shots is None else f"from {shots}"
 
 
 def main() -> None:
