@@ -54,7 +54,7 @@ ENTRIES: dict[str, Entry] = {
     "maml_plus": Entry("maml_plus", {"rate": 0.1}),
     "anil": Entry("anil", {"rate": 0.1}),
     "meta_sgd": Entry("meta_sgd", {"rate": 0.1}),
-    "cavia": Entry("cavia", {}),
+    "cavia": Entry("cavia", {"context": 100, "rate": 10.0, "steps": 2}),
     "reptile": Entry("reptile", {}),
     "imaml": Entry("imaml", {}),
     "protonet": Entry("protonet", {}, ways=60, tasks=1),
