@@ -18,7 +18,7 @@ all threads, as torch does by default.
 
 Batches: sinusoid 32 tasks, K = 10, 10 queries; Conv4 16 tasks, 5 queries a class; prototypical networks 16
 episodes to a step, 5 queries a class, which the plain loop takes one after another. Images are random: speed
-does not depend on them. All keep them as floats, ours for the sampling also as bytes, as its Omniglot is.
+does not depend on them. All keep them as floats, ours for the sampling also as bytes, as its Omniglot has.
 
 Figures: `sinusoid.steps1.ratio`, `sinusoid.steps5.ratio` (compiled) and `.ratio_uncompiled`; `run.seconds`
 with `run.mse` after 0, 1, 5, 10 steps; `conv4.steps1.ratio`, `conv4.steps5.ratio`; `protonet.<ways>way_
@@ -59,7 +59,7 @@ SHAPES = ((5, 1), (5, 5), (20, 1), (20, 5))
 #: log likelihood.
 RATES = {"sinusoid": 0.02, "conv4": 0.4}
 MANY = 1_000_000  # iterations ahead, so that compiling is worth it
-#: Seconds before a turn, in which the workers of the loader before it fill their queues and come to rest.
+#: Seconds before a turn, in which workers of the loader before it fill their queues (to its gain) and rest.
 SETTLE = 0.2
 
 Runner = Callable[[int], None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -113,8 +114,8 @@ def cell(
         # A trial finds the price of a step and of an evaluation; its weights are thrown away.
         trial = _make(entry, train, parts["train"], seed)
         run = None if folder is None else folder / f"vinyals-{name}-{entry.ways or ways}-{shots}-{seed}"
-        steps = int(_kept(run, "steps", _affordable(trial, entry, train, parts["train"], budget)))
-        looks = int(_kept(run, "looks", _looks(trial, parts["valid"], valid, budget)))
+        steps = int(_kept(run, "steps", lambda: _affordable(trial, entry, train, parts["train"], budget)))
+        looks = int(_kept(run, "looks", lambda: _looks(trial, parts["valid"], valid, budget)))
         fitted = fit_learner(
             learner,
             parts["train"],
@@ -125,7 +126,7 @@ def cell(
             folder=run,
         )
         options = {"steps": fitted.steps, "best_step": fitted.best_step}
-    spent = _kept(run, "spent", budget.now() - began)
+    spent = _kept(run, "spent", lambda: budget.now() - began)
     summary = evaluate_learner(learner, parts["test"], test, episodes=episodes, seed=seed).summary()
     return {
         "accuracy_percent": 100 * summary["mean"],
@@ -138,14 +139,14 @@ def cell(
     }
 
 
-def _kept(run: Path | None, name: str, value: float) -> float:
+def _kept(run: Path | None, name: str, value: Callable[[], float]) -> float:
     """Return what a file of a run says; where there is none, the value, which is written there."""
     if run is None:
-        return value
+        return value()
     file = run / name
     if not file.exists():
         run.mkdir(parents=True, exist_ok=True)
-        file.write_text(str(value), encoding="utf-8")
+        file.write_text(str(value()), encoding="utf-8")
     return float(file.read_text(encoding="utf-8"))
 
 
@@ -186,6 +187,7 @@ def _affordable(
 
 def _looks(learner: Learner, source: EpisodeSource, valid: Condition, budget: Budget) -> int:
     learner.to(budget.device)
+    evaluate_learner(learner, source, valid, episodes=1)  # warms up
     began = budget.now()
     evaluate_learner(learner, source, valid, episodes=TRIAL_EPISODES)
     price = (budget.now() - began) * VALID_EPISODES / TRIAL_EPISODES

@@ -213,3 +213,19 @@ def test_a_killed_run_goes_on_bit_for_bit(command: Command, meta: Path) -> None:
     killed, undisturbed = Run.open(meta / "killed"), Run.open(meta / "undisturbed")
     assert [record["step"] for record in killed.history()] == [2, 4, 6, 8, 10, 12]
     assert killed.digest == undisturbed.digest
+
+
+def test_baselines_that_need_an_example_are_tested_where_the_learner_needs_none(
+    command: Command, meta: Path
+) -> None:
+    text = TABLE.replace("shots = 3\n", "shots = [0, 3]\n").replace('"maml"', '"cnp"')
+    (meta / "some.toml").write_text(text + 'baselines = ["scratch"]\n')
+    assert command("meta", "train", "some.toml", "--out", "some").code == 0
+    done = command("meta", "evaluate", "some", "--out", "some_evidence")
+    assert done.code == 0, done.err
+    assert [
+        one["name"] for one in Run.open(meta / "some_evidence").read_json("metrics.json")["learners"]
+    ] == [
+        "cnp",
+        "scratch",
+    ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from sharewise.cli.folders import CONFIG, METRICS, REPORT, add_page, check_folde
 from sharewise.cli.meta_checks import check_baselines, check_tests, tell_differences, test_tasks
 from sharewise.cli.meta_training import digest_of
 from sharewise.config import PreparedMeta, load_meta_config, parse_meta_config, prepare_meta, to_toml
+from sharewise.data.episodes.condition import ends
 from sharewise.errors import ConfigError, DataError
 from sharewise.files import MANIFEST
 from sharewise.meta import Learner
@@ -122,9 +125,11 @@ def _measure_into(prepared: PreparedMeta, learner: Learner, run: Run, out: Path)
 def _baselines(prepared: PreparedMeta, out: Path) -> dict[str, Learner]:
     """Return what the learner is compared with, trained as long as it where there is something to train.
 
-    Those that take steps have their rate chosen on the validation tasks.
+    Those that take steps have their rate chosen on the validation tasks, if there are any.
     """
     found = prepared.baselines()
+    valid, low, high = prepared.episodes.valid, *ends(prepared.condition.shots)
+    rated = replace(prepared.condition, shots=(max(low, 1), max(high, 1)))
     for name, learner in found.items():
         if learner.trained:
             fit_learner(
@@ -136,7 +141,8 @@ def _baselines(prepared: PreparedMeta, out: Path) -> dict[str, Learner]:
                 folder=out / BASELINES / name,
                 progress=RichProgress(label=name, unit="tasks"),
             )
-        valid = prepared.episodes.valid
         if isinstance(learner, GradientLearner) and learner.stepwise and valid is not None:
-            choose_rate(learner, valid, prepared.condition, seed=prepared.config.train.seed)
+            # One that cannot read such episodes is left out of the test, which says why.
+            with suppress(DataError):
+                choose_rate(learner, valid, rated, seed=prepared.config.train.seed)
     return found

@@ -18,8 +18,8 @@ from sharewise.train.state import plain
 #: Tasks, and how episodes of them look.
 Asked = tuple[EpisodeSource, Condition]
 
-#: Of the tensors of a checkpoint; one of another format is another run's.
-FORMAT = 2
+#: Of a checkpoint's tensors, of how episodes are drawn and scored; one of another format is another run's.
+FORMAT = 3
 
 
 def fingerprint(learner: Learner, train: Asked, valid: Asked | None, options: MetaOptions) -> str:

@@ -12,12 +12,12 @@ def distinct(
 ) -> Int[Tensor, "*draws count"]:
     """Draw `count` different numbers below each of `sizes`, in random order; all sequences are alike.
 
-    No size is below `count`. The usual ways need a loop over the draws; here it is a loop over what each draw
-    takes, or one sort where it takes much of what there is.
+    No size is below `count`, none above 2³¹. The usual ways need a loop over the draws; here it is a loop
+    over what each draw takes, or one sort where it takes much of what there is.
     """
     flat = sizes.reshape(-1)
     most = int(flat.max()) if flat.numel() else 0
-    # The work of a draw is count² / 2 comparisons, or the sort of `most` keys.
+    # The work of a draw is count² / 2 comparisons, or the sort of `most` keys, each as dear as some sixteen.
     drawn = _of_those_left if count * count <= 32 * most else _shuffled
     return drawn(flat, most, count, generator).reshape(*sizes.shape, count)
 
@@ -33,8 +33,8 @@ def _shuffled(sizes: Tensor, most: int, count: int, generator: torch.Generator) 
 def _of_those_left(sizes: Tensor, most: int, count: int, generator: torch.Generator) -> Tensor:
     """Draw the place of each among the numbers that are left, and turn places into numbers (a Lehmer code).
 
-    A place among those left after i were taken is one further before the i-th was taken, if it is not before
-    that one's own place.
+    The takings are undone from the last to the first: when the number at a place is put back, those drawn
+    later from that place on are one place further.
     """
     left = sizes - torch.arange(count).unsqueeze(1)
     keys = torch.rand(count, len(sizes), generator=generator, dtype=torch.float64)

@@ -8,7 +8,7 @@ from sharewise.data.episodes import Condition, EpisodeSource
 from sharewise.meta.gradient import GradientLearner
 from sharewise.train.meta_evaluate import evaluate_learner
 
-#: What the rate of a baseline is tried times.
+#: Of a baseline's own rate, tried.
 FACTORS = (1.0, 0.1, 0.01)
 
 
