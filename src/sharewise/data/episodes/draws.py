@@ -17,7 +17,7 @@ def distinct(
     """
     flat = sizes.reshape(-1)
     most = int(flat.max()) if flat.numel() else 0
-    # The work of a draw is count² / 2 comparisons, or the sort of `most` keys, each as dear as some sixteen.
+    # The work of a draw is count² / 2 comparisons, or the sort of `most` keys; here they were measured equal.
     drawn = _of_those_left if count * count <= 32 * most else _shuffled
     return drawn(flat, most, count, generator).reshape(*sizes.shape, count)
 
