@@ -10,6 +10,7 @@ import torch
 from small_episodes import episodes, learner
 
 from sharewise.meta import LEARNERS
+from sharewise.meta.amortised import NeuralProcess
 from sharewise.meta.amortised.attentive import Attention
 from sharewise.meta.metric import Matching, ProtoNet
 from sharewise.nn.initial import Initial
@@ -71,6 +72,22 @@ def test_matching_is_attention_over_labels() -> None:
             labels = batch.support.targets[task].numpy()
             expected = [weight[labels == way].sum() for way in range(3)]
             np.testing.assert_allclose(share, expected, atol=1e-5)
+
+
+def test_a_process_of_classes_keeps_the_mean_of_each_in_its_place() -> None:
+    made, batch = learner("cnp", Multiclass()), episodes(shots=9, ways=3)
+    assert isinstance(made, NeuralProcess)
+    mask = torch.ones(3, 9, dtype=torch.bool)
+    mask[0, batch.support.targets[0] == 1] = False  # the first task has no example of class 1
+    known = made.features(batch.support.inputs)
+    read = made.read(known, replace(batch.support, mask=mask)).unflatten(1, (3, -1))
+    rows = made.encoder(known)
+    for task in range(3):
+        for way in range(3):
+            of_class = rows[task, mask[task] & (batch.support.targets[task] == way)]
+            expected = of_class.mean(0) if len(of_class) else torch.zeros(made.width)
+            torch.testing.assert_close(read[task, way], expected.to(read.dtype))
+    assert mask[0].sum() == 6
 
 
 def test_attention_sees_the_mask_alone() -> None:

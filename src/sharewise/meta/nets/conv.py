@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from sharewise.errors import ConfigError, nearest
 from sharewise.meta.nets import norm as norms
+from sharewise.meta.nets.convolve import convolve
 from sharewise.meta.nets.net import Net, linear
 from sharewise.nn.initial import Initial
 
@@ -53,7 +54,7 @@ class ConvNet(Net):
             raise ConfigError(f"Pooling '{pool}' is unknown.", nearest(pool, POOLS))
         self.norm, self.pool = norm, pool
         self.transductive, self.by_support = norm == "transductive", norm == "support"
-        self.mixes_rows = norm in ("transductive", "support", "running")
+        self.mixes_rows = norm in norms.BY_CHANNEL
         self.blocks = nn.ModuleList()
         side: tuple[int, ...] = image[1:]
         before = image[0]
@@ -80,6 +81,7 @@ class ConvNet(Net):
         shared = not stacked
         if stacked:
             x = x.transpose(0, 1).flatten(1, 2)
+            x = x.to(memory_format=_layout(x))
         else:
             # Measured on a CPU: 1.2 to 1.9 times as fast.
             x = x.flatten(0, 1).to(memory_format=torch.channels_last)
@@ -110,50 +112,53 @@ class ConvNet(Net):
         shared: bool,
     ) -> Tensor:
         own = {name: weights.get(prefix + name, value) for name, value in block.named_parameters()}
-        weight, bias = own["weight"], own.get("bias")
-        stride = 2 if self.pool == "stride" else 1
-        groups = 1
         if not shared:
-            groups = tasks
-            weight = _stacked(weight, 4, tasks).flatten(0, 1)
-            bias = None if bias is None else _stacked(bias, 1, tasks).flatten()
-        else:
-            weight = weight.to(memory_format=torch.channels_last)
-        x = F.conv2d(x, weight, bias, stride=stride, padding=1, groups=groups)
-        x = torch.relu(self._normalise(block, own, x, tasks, reference, shared))
-        if self.pool == "max":
-            x = F.max_pool2d(x, (min(2, x.shape[-2]), min(2, x.shape[-1])))
-        return x
+            own = {
+                name: _stacked(own[name], p.dim(), tasks).flatten(0, 1)
+                for name, p in block.named_parameters()
+            }
+        weight, sign = own["weight"], None
+        if self.norm in norms.BY_CHANNEL and self.pool == "max":
+            # Pooled before it is normalised: a channel's largest number stays that when it is scaled by a
+            # positive one, so a scale's sign goes into the kernel.
+            sign = torch.where(own["scale"] < 0, -1.0, 1.0).to(weight.dtype)
+            weight, own["scale"] = weight * sign.view(-1, 1, 1, 1), own["scale"] * sign
+        stride, groups = 2 if self.pool == "stride" else 1, 1 if shared else tasks
+        layout = torch.channels_last if shared else _layout(x)
+        x = convolve(x, weight.contiguous(memory_format=layout), own.get("bias"), stride, groups)
+        if self.norm in norms.BY_CHANNEL:
+            return torch.relu(self._by_channel(block, own, sign, x, tasks if shared else 0, reference))
+        if self.norm == "group":
+            x = norms.by_group(x, own["scale"], own["shift"], groups)
+        return torch.relu(self._pooled(x))
 
-    def _normalise(
+    def _pooled(self, x: Tensor) -> Tensor:
+        if self.pool != "max":
+            return x
+        found: Tensor = F.max_pool2d(x, (min(2, x.shape[-2]), min(2, x.shape[-1])))
+        return found
+
+    def _by_channel(
         self,
         block: Block,
         own: Mapping[str, Tensor],
+        sign: Tensor | None,
         x: Tensor,
         tasks: int,
         reference: int,
-        shared: bool,
     ) -> Tensor:
-        if self.norm == "none":
-            return x
-        scale, shift = own["scale"], own["shift"]
+        """Pool and normalise; with 0 tasks their channels lie side by side."""
         if self.norm == "running":
-            return F.batch_norm(
-                x, block.mean, block.variance, scale, shift, training=self.training, momentum=0.1
-            )
-        by_task = not shared
-        if by_task:
-            scale = _stacked(scale, 1, tasks).flatten()
-            shift = _stacked(shift, 1, tasks).flatten()
-        if self.norm == "group":
-            return norms.by_group(x, scale, shift, tasks if by_task else 1)
-        if by_task:
-            return norms.over_rows(x, scale, shift, reference)
-        # Shared weights, but statistics of each task: channels of all tasks side by side for this alone.
-        channels = x.shape[1]
-        apart = torch.unflatten(x, 0, (tasks, -1)).transpose(0, 1).flatten(1, 2)
-        found = norms.over_rows(apart, scale.repeat(tasks), shift.repeat(tasks), reference)
-        return torch.unflatten(found, 1, (tasks, channels)).transpose(0, 1).flatten(0, 1)
+            tasks = 0
+            mean, variance = block.moments(x, sign, self.training)
+        else:
+            mean, variance = norms.moments(torch.unflatten(x, 0, (tasks, -1)) if tasks else x, reference)
+        factor = own["scale"].view(-1, 1, 1) * (variance + norms.EPSILON).rsqrt()
+        offset = own["shift"].view(-1, 1, 1) - mean * factor
+        pooled = self._pooled(x)
+        if not tasks:
+            return torch.addcmul(offset, pooled, factor)
+        return torch.addcmul(offset, torch.unflatten(pooled, 0, (tasks, -1)), factor).flatten(0, 1)
 
     def _modulate(self, x: Tensor, context: Tensor, rows: int, shared: bool) -> Tensor:
         scale, shift = F.linear(context, self.film.weight, self.film.bias).chunk(2, -1)
@@ -182,6 +187,25 @@ class Block(nn.Module):
             self.register_buffer("mean", torch.zeros(out))
             self.register_buffer("variance", torch.ones(out))
 
+    def moments(self, x: Tensor, sign: Tensor | None, training: bool) -> tuple[Tensor, Tensor]:
+        """Return mean and variance ``[channels, 1, 1]`` of a batch in training, which goes into the running
+        averages, and these averages in evaluation.
+
+        Args:
+            x: ``[rows, channels, height, width]``, times the channels' signs.
+            sign: these signs; None for positive ones.
+            training: which of the two.
+        """
+        sign = torch.ones_like(self.mean) if sign is None else sign
+        if not training:
+            return (self.mean * sign).view(-1, 1, 1), self.variance.view(-1, 1, 1)
+        mean, variance = norms.moments(x)
+        with torch.no_grad():
+            count = x.numel() // len(sign)
+            self.mean.lerp_(mean.flatten() * sign, norms.MOMENTUM)
+            self.variance.lerp_(variance.flatten() * count / max(count - 1, 1), norms.MOMENTUM)
+        return mean, variance
+
 
 class Head(nn.Module):
     """The parameters of a linear layer without a ReLU: the head, or what makes FiLM of a context."""
@@ -191,6 +215,11 @@ class Head(nn.Module):
         bound = into**-0.5
         self.weight = nn.Parameter(initial.at("weight").uniform(bound, (out, into)))
         self.bias = nn.Parameter(initial.at("bias").uniform(bound, (out,)))
+
+
+def _layout(x: Tensor) -> torch.memory_format:
+    """Return how rows of stacked tasks should lie: on a CPU, pooling is then 7 to 30 times as fast."""
+    return torch.channels_last if x.device.type == "cpu" else torch.contiguous_format
 
 
 def _stacked(value: Tensor, dimensions: int, tasks: int) -> Tensor:

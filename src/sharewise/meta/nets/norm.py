@@ -15,32 +15,71 @@ these are used:
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
 NORMS = ("transductive", "support", "running", "group", "none")
+#: Those that scale and shift whole channels, by statistics of several rows.
+BY_CHANNEL = ("transductive", "support", "running")
 EPSILON = 1e-5
 GROUPS = 8
+#: Weight of the newest batch in running averages.
+MOMENTUM = 0.1
+#: Dimensions of a channel's numbers: rows, height and width.
+OVER = (-4, -2, -1)
 
 
-def over_rows(
-    x: Float[Tensor, "rows channels height width"], scale: Tensor, shift: Tensor, reference: int
-) -> Tensor:
-    """Normalise channels (those of several tasks side by side) by their mean and variance over rows.
+def moments(
+    x: Float[Tensor, "*tasks rows channels height width"], reference: int = 0
+) -> tuple[Tensor, Tensor]:
+    """Return the mean and the variance of every channel over rows and places.
+
+    Tasks are a dimension of their own, or their channels lie side by side.
 
     Args:
-        x: rows of all tasks' channels.
-        scale, shift: ``[channels]``.
-        reference: take the statistics of the first rows only, so many; 0 for all.
+        x: what to normalise.
+        reference: take the first rows only, so many; 0 for all.
+
+    Returns:
+        both ``[*tasks, 1, channels, 1, 1]``.
     """
-    if not reference or reference == len(x):
-        return F.batch_norm(x, None, None, scale, shift, training=True, eps=EPSILON)
-    variance, mean = torch.var_mean(x[:reference], (0, 2, 3), correction=0)
-    factor = scale * (variance + EPSILON).rsqrt()
-    offset = shift - mean * factor
-    return x * factor.view(1, -1, 1, 1) + offset.view(1, -1, 1, 1)
+    seen = x[..., :reference, :, :, :] if reference else x
+    if torch.compiler.is_compiling():
+        variance, mean = torch.var_mean(seen, OVER, correction=0, keepdim=True)
+        return mean, variance
+    found: tuple[Tensor, Tensor] = _Moments.apply(seen)  # type: ignore[no-untyped-call]
+    return found
+
+
+class _Moments(torch.autograd.Function):
+    """Mean and variance, and their gradient in one pass over the rows.
+
+    On a CPU `torch.var_mean` and the second derivative of `batch_norm` are many times slower.
+    """
+
+    @staticmethod
+    def forward(x: Tensor) -> tuple[Tensor, Tensor]:
+        if x.device.type != "cpu":
+            variance, mean = torch.var_mean(x, OVER, correction=0, keepdim=True)
+            return mean, variance
+        mean = x.mean(OVER, keepdim=True)
+        centred = x - mean
+        return mean, centred.mul_(centred).mean(OVER, keepdim=True)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: tuple[Tensor, Tensor]) -> None:
+        ctx.save_for_backward(inputs[0], output[0])
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> Tensor:
+        x, mean = ctx.saved_tensors
+        count = x.numel() // mean.numel()
+        by_mean, by_variance = (slope / count for slope in slopes)
+        return torch.addcmul(by_mean - 2 * by_variance * mean, x, 2 * by_variance)
 
 
 def by_group(x: Tensor, scale: Tensor, shift: Tensor, tasks: int) -> Tensor:
