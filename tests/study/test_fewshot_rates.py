@@ -10,6 +10,7 @@ from sharewise.meta import NetOptions, Spec, make_learner
 from sharewise.meta.gradient import GradientLearner
 from sharewise.study.fewshot import choose_rate
 from sharewise.study.fewshot.rates import FACTORS
+from sharewise.study.progress import StudyProgress
 from sharewise.train.meta_evaluate import evaluate_learner
 
 WAVES, CONDITION = Sinusoids(), Condition(shots=5, queries=10)
@@ -33,6 +34,26 @@ def test_the_rate_is_the_best_on_the_episodes_asked_for(name: str, rate: float) 
     learner = made(name, rate)
     assert choose_rate(learner, WAVES, CONDITION, episodes=40, seed=2) == learner.rate
     assert scores[learner.rate] == max(scores.values())
+
+
+class Heard(StudyProgress):
+    def __init__(self) -> None:
+        self.told: list[object] = []
+
+    def stage(self, name: str, trials: int) -> None:
+        self.told.append((name, trials))
+
+    def done(self, trial: str) -> None:
+        self.told.append(trial)
+
+    def close(self) -> None:
+        self.told.append("closed")
+
+
+def test_every_rate_that_is_tried_is_told() -> None:
+    heard = Heard()
+    choose_rate(made("scratch", 0.5), WAVES, CONDITION, episodes=4, progress=heard)
+    assert heard.told == [("search", 3), "rate=0.5", "rate=0.05", "rate=0.005", "closed"]
 
 
 def test_rates_that_end_in_no_number_are_not_chosen() -> None:

@@ -144,5 +144,6 @@ def _baselines(prepared: PreparedMeta, out: Path) -> dict[str, Learner]:
         if isinstance(learner, GradientLearner) and learner.stepwise and valid is not None:
             # One that cannot read such episodes is left out of the test, which says why.
             with suppress(DataError):
-                choose_rate(learner, valid, rated, seed=prepared.config.train.seed)
+                seed = prepared.config.train.seed
+                choose_rate(learner, valid, rated, seed=seed, progress=RichStudyProgress())
     return found

@@ -24,9 +24,8 @@ def gate_use(model: MultiTaskModel, rows: Rows, alarm: float) -> dict[str, Any] 
     """
     if not len(rows):
         return None
-    device = next(model.parameters()).device
     every = -(-len(rows) // LOOKED)
-    weights = model.gates({key: value[::every].to(device) for key, value in rows.inputs.items()})
+    weights = model.gates({key: value[::every] for key, value in rows.inputs.items()})
     if weights is None:
         return None
     weights = weights.cpu()
