@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 import torch
 from torch import Tensor
 
-from sharewise.data.episodes import Condition, Episodes
+from sharewise.data.episodes import Condition, Episodes, LabelledExamples
 from sharewise.data.episodes.functions import Sinusoids
-from sharewise.meta import Learner, Spec, make_learner
+from sharewise.meta import Learner, NetOptions, Spec, make_learner
 from sharewise.meta.strategy import Compiled, Strategy, Whole
 from sharewise.streams import stream
+from sharewise.tasks import InputSpec
 
 SOURCE = Sinusoids()
 SPEC = Spec(SOURCE.inputs, SOURCE.kind)
@@ -76,3 +78,19 @@ def test_a_compiler_that_fails_is_told_of_and_done_without() -> None:
     for seed in range(2):
         assert_same(learner, compiled, episodes(seed=seed))
     assert len([note for note in notes if "did not work" in note]) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "norm"), [("maml", "support"), ("maml", "transductive"), ("cavia", "support"), ("cnp", "auto")]
+)
+def test_convolutions_are_traced_too(name: str, norm: str) -> None:
+    pixels = torch.rand(40, 1, 8, 8, generator=stream(0, "images"))
+    source = LabelledExamples(
+        InputSpec(image=(1, 8, 8)), {"image": pixels}, torch.arange(40) // 8, list("abcde")
+    )
+    condition = Condition(shots=2, queries=2, ways=3)
+    learner = make_learner(name, Spec.of(source, condition), net=NetOptions(channels=(4, 6), norm=norm))
+    notes: list[str] = []
+    compiled = traced(learner.train(), notes)
+    assert_same(learner, compiled, source.sample(condition, 3, stream(0, "test")))
+    assert not any("did not work" in note for note in notes)

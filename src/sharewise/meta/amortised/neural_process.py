@@ -19,7 +19,7 @@ class NeuralProcess(Amortised[Tensor]):
 
     Where labels are classes (section 4.3 of the paper), the mean is taken over each class's examples, and r
     is these means in the order of the classes: the place says the label, so h sees x alone. A class without
-    an example has 0.
+    an example has 0. Yes and no are numbers here, as in equation 1.
 
     Args:
         options: of `Amortised`; `width` is that of a mean and of the hidden layers.

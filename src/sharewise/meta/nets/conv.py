@@ -54,7 +54,7 @@ class ConvNet(Net):
             raise ConfigError(f"Pooling '{pool}' is unknown.", nearest(pool, POOLS))
         self.norm, self.pool = norm, pool
         self.transductive, self.by_support = norm == "transductive", norm == "support"
-        self.mixes_rows = norm in norms.BY_CHANNEL
+        self.mixes_rows = norm in (*norms.BY_ROWS, "running")
         self.blocks = nn.ModuleList()
         side: tuple[int, ...] = image[1:]
         before = image[0]
@@ -117,8 +117,8 @@ class ConvNet(Net):
                 name: _stacked(own[name], p.dim(), tasks).flatten(0, 1)
                 for name, p in block.named_parameters()
             }
-        weight, sign = own["weight"], None
-        if self.norm in norms.BY_CHANNEL and self.pool == "max":
+        weight, by_rows = own["weight"], self.norm in norms.BY_ROWS
+        if by_rows and self.pool == "max":
             # Pooled before it is normalised: a channel's largest number stays that when it is scaled by a
             # positive one, so a scale's sign goes into the kernel.
             sign = torch.where(own["scale"] < 0, -1.0, 1.0).to(weight.dtype)
@@ -126,11 +126,9 @@ class ConvNet(Net):
         stride, groups = 2 if self.pool == "stride" else 1, 1 if shared else tasks
         layout = torch.channels_last if shared else _layout(x)
         x = convolve(x, weight.contiguous(memory_format=layout), own.get("bias"), stride, groups)
-        if self.norm in norms.BY_CHANNEL:
-            return torch.relu(self._by_channel(block, own, sign, x, tasks if shared else 0, reference))
-        if self.norm == "group":
-            x = norms.by_group(x, own["scale"], own["shift"], groups)
-        return torch.relu(self._pooled(x))
+        if by_rows:
+            return torch.relu(self._by_rows(own, x, tasks if shared else 0, reference))
+        return torch.relu(self._pooled(self._normalise(block, own, x, groups)))
 
     def _pooled(self, x: Tensor) -> Tensor:
         if self.pool != "max":
@@ -138,27 +136,30 @@ class ConvNet(Net):
         found: Tensor = F.max_pool2d(x, (min(2, x.shape[-2]), min(2, x.shape[-1])))
         return found
 
-    def _by_channel(
-        self,
-        block: Block,
-        own: Mapping[str, Tensor],
-        sign: Tensor | None,
-        x: Tensor,
-        tasks: int,
-        reference: int,
-    ) -> Tensor:
-        """Pool and normalise; with 0 tasks their channels lie side by side."""
-        if self.norm == "running":
-            tasks = 0
-            mean, variance = block.moments(x, sign, self.training)
-        else:
-            mean, variance = norms.moments(torch.unflatten(x, 0, (tasks, -1)) if tasks else x, reference)
+    def _by_rows(self, own: Mapping[str, Tensor], x: Tensor, tasks: int, reference: int) -> Tensor:
+        """Pool and normalise by statistics of each task's rows; with 0 tasks their channels lie side by
+        side."""
+        mean, variance = norms.moments(torch.unflatten(x, 0, (tasks, -1)) if tasks else x, reference)
         factor = own["scale"].view(-1, 1, 1) * (variance + norms.EPSILON).rsqrt()
-        offset = own["shift"].view(-1, 1, 1) - mean * factor
         pooled = self._pooled(x)
-        if not tasks:
-            return torch.addcmul(offset, pooled, factor)
-        return torch.addcmul(offset, torch.unflatten(pooled, 0, (tasks, -1)), factor).flatten(0, 1)
+        pooled = torch.unflatten(pooled, 0, (tasks, -1)) if tasks else pooled
+        found = torch.addcmul(own["shift"].view(-1, 1, 1), pooled - mean, factor)
+        return found.flatten(0, 1) if tasks else found
+
+    def _normalise(self, block: Block, own: Mapping[str, Tensor], x: Tensor, tasks: int) -> Tensor:
+        if self.norm == "running":
+            return F.batch_norm(
+                x,
+                block.mean,
+                block.variance,
+                own["scale"],
+                own["shift"],
+                training=self.training,
+                momentum=0.1,
+            )
+        if self.norm == "group":
+            return norms.by_group(x, own["scale"], own["shift"], tasks)
+        return x
 
     def _modulate(self, x: Tensor, context: Tensor, rows: int, shared: bool) -> Tensor:
         scale, shift = F.linear(context, self.film.weight, self.film.bias).chunk(2, -1)
@@ -186,25 +187,6 @@ class Block(nn.Module):
         if norm == "running":
             self.register_buffer("mean", torch.zeros(out))
             self.register_buffer("variance", torch.ones(out))
-
-    def moments(self, x: Tensor, sign: Tensor | None, training: bool) -> tuple[Tensor, Tensor]:
-        """Return mean and variance ``[channels, 1, 1]`` of a batch in training, which goes into the running
-        averages, and these averages in evaluation.
-
-        Args:
-            x: ``[rows, channels, height, width]``, times the channels' signs.
-            sign: these signs; None for positive ones.
-            training: which of the two.
-        """
-        sign = torch.ones_like(self.mean) if sign is None else sign
-        if not training:
-            return (self.mean * sign).view(-1, 1, 1), self.variance.view(-1, 1, 1)
-        mean, variance = norms.moments(x)
-        with torch.no_grad():
-            count = x.numel() // len(sign)
-            self.mean.lerp_(mean.flatten() * sign, norms.MOMENTUM)
-            self.variance.lerp_(variance.flatten() * count / max(count - 1, 1), norms.MOMENTUM)
-        return mean, variance
 
 
 class Head(nn.Module):

@@ -26,13 +26,15 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, groups
         stride: of both directions.
         groups: tasks whose channels lie side by side.
     """
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch.is_autocast_enabled(x.device.type):
         return F.conv2d(x, weight, bias, stride, 1, groups=groups)
     found: Tensor = _Convolution.apply(x, weight, stride, groups)  # type: ignore[no-untyped-call]
     return found if bias is None else found + bias.view(1, -1, 1, 1)
 
 
 class _Convolution(torch.autograd.Function):
+    generate_vmap_rule = True
+
     @staticmethod
     def forward(x: Tensor, weight: Tensor, stride: int, groups: int) -> Tensor:
         return F.conv2d(x, weight, None, stride, 1, groups=groups)
@@ -54,6 +56,8 @@ class _Convolution(torch.autograd.Function):
 class _Gradient(torch.autograd.Function):
     """The gradients by inputs and weights, of which those that are needed."""
 
+    generate_vmap_rule = True
+
     @staticmethod
     def forward(
         slope: Tensor, x: Tensor, weight: Tensor, shape: tuple[int, int], needed: tuple[bool, bool]
@@ -69,7 +73,7 @@ class _Gradient(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *others: Tensor | None) -> tuple[Tensor | None, ...]:
         slope, x, weight = ctx.saved_tensors
-        by_x, by_weight = others
+        by_x, by_weight = _laid_like(others[0], x), _laid_like(others[1], weight)
         need_slope, need_x, need_weight = ctx.needs_input_grad[:3]
         stride, groups = ctx.shape
         of_slope = of_x = of_weight = None
@@ -86,6 +90,14 @@ class _Gradient(torch.autograd.Function):
         if need_weight and by_x is not None:
             _, of_weight = _products(slope, by_x, weight, ctx.shape, (False, True))
         return of_slope, of_x, of_weight, None, None
+
+
+def _laid_like(value: Tensor | None, example: Tensor) -> Tensor | None:
+    """Return a tensor with the strides of another: of a single row PyTorch's own routine for grouped
+    convolutions takes a channels-last one for what it is not."""
+    if value is None or value.stride() == example.stride():
+        return value
+    return torch.empty_like(example).copy_(value)
 
 
 def _products(

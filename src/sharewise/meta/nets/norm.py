@@ -22,13 +22,13 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from sharewise.errors import DataError
+
 NORMS = ("transductive", "support", "running", "group", "none")
-#: Those that scale and shift whole channels, by statistics of several rows.
-BY_CHANNEL = ("transductive", "support", "running")
+#: Those by statistics of the rows that are there.
+BY_ROWS = ("transductive", "support")
 EPSILON = 1e-5
 GROUPS = 8
-#: Weight of the newest batch in running averages.
-MOMENTUM = 0.1
 #: Dimensions of a channel's numbers: rows, height and width.
 OVER = (-4, -2, -1)
 
@@ -46,8 +46,16 @@ def moments(
 
     Returns:
         both ``[*tasks, 1, channels, 1, 1]``.
+
+    Raises:
+        DataError: if a channel has one number only, which has no variance.
     """
     seen = x[..., :reference, :, :, :] if reference else x
+    if all(seen.shape[dimension] == 1 for dimension in OVER):
+        raise DataError(
+            "A channel of the images has one number in a support set of one row: it has no variance.",
+            "Use more examples, fewer blocks, or norm = 'group'.",
+        )
     if torch.compiler.is_compiling():
         variance, mean = torch.var_mean(seen, OVER, correction=0, keepdim=True)
         return mean, variance
@@ -60,6 +68,8 @@ class _Moments(torch.autograd.Function):
 
     On a CPU `torch.var_mean` and the second derivative of `batch_norm` are many times slower.
     """
+
+    generate_vmap_rule = True
 
     @staticmethod
     def forward(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -79,7 +89,7 @@ class _Moments(torch.autograd.Function):
         x, mean = ctx.saved_tensors
         count = x.numel() // mean.numel()
         by_mean, by_variance = (slope / count for slope in slopes)
-        return torch.addcmul(by_mean - 2 * by_variance * mean, x, 2 * by_variance)
+        return torch.addcmul(by_mean, x - mean, 2 * by_variance)
 
 
 def by_group(x: Tensor, scale: Tensor, shift: Tensor, tasks: int) -> Tensor:
