@@ -58,6 +58,12 @@ def test_moments_are_those_of_the_rows_with_all_their_derivatives(
     assert torch.autograd.gradcheck(lambda x: norms.moments(x, reference), (x,))
     assert torch.autograd.gradgradcheck(lambda x: norms.moments(x, reference), (x,))
 
+    def slope(x: Tensor) -> Tensor:
+        total = sum((found.pow(3).sum() for found in norms.moments(x, reference)), torch.zeros(()))
+        return torch.autograd.grad(total, x, create_graph=True)[0]
+
+    assert torch.autograd.gradgradcheck(slope, (x,))  # third derivatives
+
 
 def test_a_single_row_of_tasks_side_by_side_has_right_derivatives() -> None:
     """PyTorch's own grouped routine, which computes in double, reads a channels-last row by wrong strides."""

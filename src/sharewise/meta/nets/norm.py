@@ -89,7 +89,32 @@ class _Moments(torch.autograd.Function):
         x, mean = ctx.saved_tensors
         count = x.numel() // mean.numel()
         by_mean, by_variance = (slope / count for slope in slopes)
-        return torch.addcmul(by_mean, x - mean, 2 * by_variance)
+        found: Tensor = _Slope.apply(by_mean, 2 * by_variance, x, mean)  # type: ignore[no-untyped-call]
+        return found
+
+
+class _Slope(torch.autograd.Function):
+    """offset + factor (x - mean x), whose mean is known; its gradient by the mean is part of that by x."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(offset: Tensor, factor: Tensor, x: Tensor, mean: Tensor) -> Tensor:
+        return torch.addcmul(offset, x - mean, factor)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        _, *others = inputs
+        ctx.save_for_backward(*others)
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        (slope,) = slopes
+        factor, x, mean = ctx.saved_tensors
+        count = x.numel() // mean.numel()
+        total = slope.sum(OVER, keepdim=True)
+        of_factor = ((x - mean) * slope).sum(OVER, keepdim=True)
+        return total, of_factor, torch.addcmul(-factor * total / count, slope, factor), None
 
 
 def by_group(x: Tensor, scale: Tensor, shift: Tensor, tasks: int) -> Tensor:
