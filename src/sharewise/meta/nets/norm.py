@@ -53,7 +53,7 @@ def moments(
     seen = x[..., :reference, :, :, :] if reference else x
     if all(seen.shape[dimension] == 1 for dimension in OVER):
         raise DataError(
-            "A channel of the images has one number in a support set of one row: it has no variance.",
+            "Of one row, of images that pooling left one pixel of, a channel has no variance to normalise by.",
             "Use more examples, fewer blocks, or norm = 'group'.",
         )
     if torch.compiler.is_compiling():
