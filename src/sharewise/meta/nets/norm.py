@@ -53,7 +53,7 @@ def moments(
     seen = x[..., :reference, :, :, :] if reference else x
     if all(seen.shape[dimension] == 1 for dimension in OVER):
         raise DataError(
-            "Of one row, of images that pooling left one pixel of, a channel has no variance to normalise by.",
+            "A task has one row, which pooling made a single pixel: it has no variance to normalise by.",
             "Use more examples, fewer blocks, or norm = 'group'.",
         )
     if torch.compiler.is_compiling():
