@@ -13,6 +13,7 @@ from sharewise.meta import LEARNERS
 from sharewise.meta.amortised import NeuralProcess
 from sharewise.meta.amortised.attentive import Attention
 from sharewise.meta.metric import Matching, ProtoNet
+from sharewise.meta.nets import MLP
 from sharewise.nn.initial import Initial
 from sharewise.streams import stream
 from sharewise.tasks.kinds import Multiclass
@@ -107,3 +108,21 @@ def test_attention_sees_the_mask_alone() -> None:
         scores = (q @ k.transpose(1, 2) / 2.0).masked_fill(~mask.unsqueeze(1), float("-inf"))
         heads.append(scores.softmax(-1) @ v)
     torch.testing.assert_close(found, torch.cat(heads, -1) @ weight["out"].T)
+
+
+@pytest.mark.parametrize("name", ["anp", "transformer"])
+def test_attention_starts_with_weights_that_keep_the_spread(name: str) -> None:
+    """Products with them have the inputs' variance; of smaller ones attention is even and learns late."""
+    made = learner(name, Multiclass())
+    attentions = [module for module in made.modules() if isinstance(module, Attention)]
+    assert attentions
+    for weight in (w.detach() for attention in attentions for w in attention.weight.values()):
+        width = weight.shape[0]
+        assert float(weight.abs().max()) <= 1.0001 * (3 / width) ** 0.5
+        assert float(weight.square().mean()) * width == pytest.approx(1, rel=0.25)
+
+
+def test_glorots_weights_are_between_inputs_and_outputs() -> None:
+    net = MLP(300, (100,), Initial(0), glorot=True)
+    weight = net.get_parameter("layers.0.weight")
+    assert 0.99 < float(weight.detach().abs().max()) / (6 / 400) ** 0.5 <= 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import sqrt
 from typing import Any, NamedTuple
 
 import torch
@@ -30,6 +31,10 @@ class AttentiveProcess(Amortised[Read]):
     support rows' representations. The paper's latent path, which makes samples of whole functions, is left
     out: the likelihood of single predictions, by which learners are compared here, does not need it.
 
+    Weights start with the spread of Glorot and Bengio (2010), as in the published code; biases, 0 there, as
+    in other networks here (a column's ReLUs would all bend at 0). With weights smaller by √3 a layer
+    attention starts even, and 700 steps with five classes of images left it at chance (now 76 %).
+
     Args:
         heads: of the attention.
         options: of `Amortised`.
@@ -41,9 +46,10 @@ class AttentiveProcess(Amortised[Read]):
         if heads < 1 or width % heads:
             raise ConfigError(f"{heads} heads do not divide a width of {width}.", "Use a divisor of it.")
         initial = Initial(seed, ("attention",))
-        self.encoder = MLP(self.size + self.label_size, (width, width, width), initial.at("encoder"))
-        self.decoder = MLP(self.size + width, (width, width, width, self.outputs), initial.at("decoder"))
-        self.keys = MLP(self.size, (width, width), initial.at("keys"))
+        told, deep = self.size + self.label_size, (width, width, width)
+        self.encoder = MLP(told, deep, initial.at("encoder"), glorot=True)
+        self.decoder = MLP(self.size + width, (*deep, self.outputs), initial.at("decoder"), glorot=True)
+        self.keys = MLP(self.size, (width, width), initial.at("keys"), glorot=True)
         self.among = Attention(width, heads, initial.at("among"))
         self.across = Attention(width, heads, initial.at("across"))
 
@@ -58,12 +64,15 @@ class AttentiveProcess(Amortised[Read]):
 
 
 class Attention(nn.Module):
-    """Multi-head attention (Vaswani et al. 2017) of rows to the rows of a support set."""
+    """Multi-head attention (Vaswani et al. 2017) of rows to the rows of a support set.
+
+    Weights start with the spread of Glorot and Bengio (2010), as in PyTorch's and the processes' own code.
+    """
 
     def __init__(self, width: int, heads: int, initial: Initial) -> None:
         super().__init__()
         self.heads = heads
-        bound = width**-0.5
+        bound = sqrt(3 / width)
         names = ("query", "key", "value", "out")
         self.weight = nn.ParameterDict(
             {name: nn.Parameter(initial.at(name).uniform(bound, (width, width))) for name in names}

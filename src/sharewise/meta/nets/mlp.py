@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from math import sqrt
 from typing import cast
 
 import torch
@@ -21,17 +22,23 @@ class MLP(Net):
         initial: source of initial values, U(-1, 1) / sqrt(inputs) as torch has them. With those of He et al.
             (2015), larger by √6, MAML's sinusoids diverge after more steps than were trained.
         rectify_last: the last layer has a ReLU too; then there is no head apart.
+        glorot: weights are from U(-1, 1) √(6 / (inputs + outputs)) instead (Glorot and Bengio 2010).
     """
 
     def __init__(
-        self, features: int, widths: Sequence[int], initial: Initial, rectify_last: bool = False
+        self,
+        features: int,
+        widths: Sequence[int],
+        initial: Initial,
+        rectify_last: bool = False,
+        glorot: bool = False,
     ) -> None:
         super().__init__()
         sizes = [features, *widths]
         self.out_features, self.depth, self.rectify_last = sizes[-1], len(widths), rectify_last
         self.layers = nn.ModuleList()
         for i, (into, out) in enumerate(zip(sizes, widths, strict=False)):
-            self.layers.append(Layer(into, out, initial.at(i)))
+            self.layers.append(Layer(into, out, initial.at(i), glorot))
         self.head = f"layers.{self.depth - 1}." if widths and not rectify_last else ""
 
     def run(self, weights: Mapping[str, Tensor], x: Tensor, reference: int = 0) -> Tensor:
@@ -94,8 +101,9 @@ class Layer(nn.Module):
     weight: nn.Parameter
     bias: nn.Parameter
 
-    def __init__(self, into: int, out: int, initial: Initial) -> None:
+    def __init__(self, into: int, out: int, initial: Initial, glorot: bool = False) -> None:
         super().__init__()
         bound = max(into, 1) ** -0.5
-        self.weight = nn.Parameter(initial.at("weight").uniform(bound, (out, into)))
+        weights = sqrt(6 / (into + out)) if glorot else bound
+        self.weight = nn.Parameter(initial.at("weight").uniform(weights, (out, into)))
         self.bias = nn.Parameter(initial.at("bias").uniform(bound, (out,)))
