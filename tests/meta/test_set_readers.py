@@ -11,7 +11,9 @@ from small_episodes import episodes, learner
 
 from sharewise.meta import LEARNERS
 from sharewise.meta.amortised import NeuralProcess
+from sharewise.meta.amortised.amortised import Amortised
 from sharewise.meta.amortised.attentive import Attention
+from sharewise.meta.learner import one_hot
 from sharewise.meta.metric import Matching, ProtoNet
 from sharewise.meta.nets import MLP
 from sharewise.nn.initial import Initial
@@ -126,3 +128,14 @@ def test_glorots_weights_are_between_inputs_and_outputs() -> None:
     net = MLP(300, (100,), Initial(0), glorot=True)
     weight = net.get_parameter("layers.0.weight")
     assert 0.99 < float(weight.detach().abs().max()) / (6 / 400) ** 0.5 <= 1
+
+
+@pytest.mark.parametrize("name", ["cnp", "anp"])
+def test_a_label_weighs_as_much_as_the_features_beside_it(name: str) -> None:
+    made, batch = learner(name), episodes(shots=9, ways=0)
+    assert isinstance(made, Amortised)
+    known = made.features(batch.support.inputs)
+    pairs = made.pairs(known, batch.support)
+    torch.testing.assert_close(pairs[..., : made.size], known)
+    told = one_hot(made.spec, batch.support.known)
+    torch.testing.assert_close(pairs[..., made.size :], told * made.size**0.5)

@@ -32,8 +32,8 @@ class AttentiveProcess(Amortised[Read]):
     out: the likelihood of single predictions, by which learners are compared here, does not need it.
 
     Weights start with the spread of Glorot and Bengio (2010), as in the published code; biases, 0 there, as
-    in other networks here (a column's ReLUs would all bend at 0). With weights smaller by √3 a layer
-    attention starts even, and 700 steps with five classes of images left it at chance (now 76 %).
+    in other networks here (a column's ReLUs would all bend at 0). Smaller weights let attention start even:
+    with five classes of images, 600 steps took it to 68 % where these take it to 79 %.
 
     Args:
         heads: of the attention.
@@ -54,7 +54,7 @@ class AttentiveProcess(Amortised[Read]):
         self.across = Attention(width, heads, initial.at("across"))
 
     def read(self, known: Tensor, support: Shots) -> Read:
-        rows = self.encoder(torch.cat([known, self.labels_of(support)], -1))
+        rows = self.encoder(self.pairs(known, support))
         rows = rows + self.among(rows, rows, rows, support.mask)
         return Read(self.keys(known), rows, support.mask)
 

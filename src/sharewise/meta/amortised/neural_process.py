@@ -37,10 +37,10 @@ class NeuralProcess(Amortised[Tensor]):
 
     def read(self, known: Tensor, support: Shots) -> Tensor:
         """Return r ``[tasks, width]``, or of all classes ``[tasks, ways * width]``."""
-        labels = self.labels_of(support)
         if not self.by_class:
-            rows: Tensor = self.encoder(torch.cat([known, labels], -1))
+            rows: Tensor = self.encoder(self.pairs(known, support))
             return (rows * support.weights.unsqueeze(-1)).sum(1)
+        labels = self.labels_of(support)
         member = labels if support.mask is None else labels * support.mask.unsqueeze(-1)
         share = member / member.sum(1, keepdim=True).clamp(min=1)
         means: Tensor = share.transpose(1, 2) @ self.encoder(known)
