@@ -9,7 +9,8 @@ import pytest
 import torch
 from small_episodes import episodes, learner
 
-from sharewise.meta import LEARNERS
+from sharewise.data.episodes import Condition, LabelledExamples
+from sharewise.meta import LEARNERS, Spec, make_learner
 from sharewise.meta.amortised import NeuralProcess
 from sharewise.meta.amortised.amortised import Amortised
 from sharewise.meta.amortised.attentive import Attention
@@ -18,7 +19,11 @@ from sharewise.meta.metric import Matching, ProtoNet
 from sharewise.meta.nets import MLP
 from sharewise.nn.initial import Initial
 from sharewise.streams import stream
+from sharewise.tasks import InputSpec
 from sharewise.tasks.kinds import Multiclass
+from sharewise.train.meta import fit_learner
+from sharewise.train.meta_evaluate import evaluate_learner
+from sharewise.train.meta_options import MetaOptions
 
 READERS = ["protonet", "matching", "centroid", "cnp", "anp", "transformer", "r2d2", "alpaca"]
 
@@ -128,6 +133,24 @@ def test_glorots_weights_are_between_inputs_and_outputs() -> None:
     net = MLP(300, (100,), Initial(0), glorot=True)
     weight = net.get_parameter("layers.0.weight")
     assert 0.99 < float(weight.detach().abs().max()) / (6 / 400) ** 0.5 <= 1
+
+
+def test_labels_are_read_beside_many_columns() -> None:
+    """Of classes that were never trained on. With labels of plain zeros and ones it is at chance."""
+
+    def source(classes: int, name: str) -> LabelledExamples:
+        generator = stream(0, "beside", name)
+        labels = torch.arange(classes).repeat_interleave(8)
+        centres = torch.randn(classes, 64, generator=generator)
+        x = centres[labels] + 0.5 * torch.randn(len(labels), 64, generator=generator)
+        inputs = InputSpec(bins=((-1.0, 1.0),) * 64)
+        return LabelledExamples(inputs, {"numeric": x}, labels, [str(i) for i in range(classes)])
+
+    train, test, condition = source(300, "train"), source(100, "test"), Condition(1, 5, ways=5)
+    made = make_learner("anp", Spec(train.inputs, train.kind, 5))
+    options = MetaOptions(iterations=100, tasks_per_batch=16, learning_rate=1e-3, device="cpu")
+    fit_learner(made, train, condition, options)
+    assert evaluate_learner(made, test, condition, episodes=100).metric.mean() > 0.7
 
 
 @pytest.mark.parametrize("name", ["cnp", "anp"])
