@@ -106,7 +106,10 @@ class LabelledExamples(EpisodeSource):
         classes = self._classes(ways, each, count, generator)
         places = distinct(self.counts[classes], each, generator)
         rows = self.order[(self.starts[classes].unsqueeze(-1) + places)]
-        return lambda part: self._episodes(rows[part], shots, classes[part])
+        support, query = rows[..., :shots].flatten(1), rows[..., shots:].flatten(1)
+        return lambda part: Episodes(
+            self._fetch(support[part], ways), self._fetch(query[part], ways), ways, classes[part]
+        )
 
     @property
     def _row(self) -> int:
@@ -140,23 +143,13 @@ class LabelledExamples(EpisodeSource):
         places = distinct(sizes[group], ways, generator)
         return fit[order[starts[group].unsqueeze(1) + places]]
 
-    def _episodes(self, rows: Int[Tensor, "tasks ways each"], shots: int, classes: Tensor) -> Episodes:
-        tasks, ways, each = rows.shape
-        sizes = (ways * shots, ways * (each - shots))
-        # One draw from memory for both sets; each is a piece of it without gaps.
-        taken = torch.cat([rows[..., :shots].reshape(-1), rows[..., shots:].reshape(-1)])
-        pieces = {
-            key: torch.split(_fetch(value, taken), [tasks * size for size in sizes])
+    def _fetch(self, rows: Int[Tensor, "tasks rows"], ways: int) -> Shots:
+        tasks, each = rows.shape
+        inputs = {
+            key: _as_floats(value.index_select(0, rows.reshape(-1))).view(tasks, each, *value.shape[1:])
             for key, value in self.values.items()
         }
-        support, query = (
-            Shots(
-                {key: torch.unflatten(found[i], 0, (tasks, size)) for key, found in pieces.items()},
-                _targets(tasks, ways, size // ways),
-            )
-            for i, size in enumerate(sizes)
-        )
-        return Episodes(support, query, ways=ways, classes=classes)
+        return Shots(inputs, _targets(tasks, ways, each // ways))
 
     def digest(self) -> str:
         groups = {} if self.groups is None else {"groups": self.groups}
@@ -169,15 +162,6 @@ def _targets(tasks: int, ways: int, each: int) -> Tensor:
     return torch.arange(ways, dtype=torch.float32).repeat_interleave(each).expand(tasks, -1).contiguous()
 
 
-#: Rows to fetch at a time, so that they are still in the cache when bytes become numbers.
-PIECE = 512
-
-
-def _fetch(values: Tensor, rows: Int[Tensor, " rows"]) -> Tensor:
-    """Return rows; bytes as the numbers from 0 to 1 that they stand for."""
-    if values.dtype != torch.uint8:
-        return values.index_select(0, rows)
-    found = torch.empty(len(rows), *values.shape[1:])
-    for own, part in zip(torch.split(found, PIECE), torch.split(rows, PIECE), strict=True):
-        own.copy_(values.index_select(0, part)).mul_(1 / 255)
-    return found
+def _as_floats(found: Tensor) -> Tensor:
+    """Return bytes as the numbers from 0 to 1 that they stand for, anything else as it is."""
+    return found.float().mul_(1 / 255) if found.dtype == torch.uint8 else found
