@@ -72,9 +72,10 @@ def table(chosen: Namespace) -> dict[str, Any]:
         for name in chosen.learners:
             got = vinyals.cell(name, ways, shots, budget, episodes, chosen.seed, chosen.cache)
             found[key][name] = got
+            adapted = "" if got["adaptation_steps"] is None else f" by {got['adaptation_steps']} steps"
             common.say(
-                f"{key} {name}: {got['accuracy_percent']:.2f} ({got['low']:.2f} to {got['high']:.2f}), "
-                f"{got['minutes']:.1f} minutes; published {got['published']}",
+                f"{key} {name}: {got['accuracy_percent']:.2f} ({got['low']:.2f} to {got['high']:.2f})"
+                f"{adapted}, {got['minutes']:.1f} minutes; published {got['published']}",
             )
     return found
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from sharewise.data.episodes import Condition, EpisodeSource, LabelledExamples, omniglot
 from sharewise.meta import Learner, Spec, make_learner
+from sharewise.meta.gradient import GradientLearner
 from sharewise.train.meta import fit_learner
 from sharewise.train.meta_evaluate import evaluate_learner
 from sharewise.train.meta_options import MetaOptions
@@ -51,8 +52,8 @@ class Entry:
 
 #: Outer rates other than 1e-3, and the inner rates and steps of first order, `anil` and `reptile`, were best
 #: on validation classes after a minute and a half of a core, 5-way 1-shot, of two or three that were tried.
-#: For `imaml` and `cnp` others were tried and lost; of the transformer and baselines none were.
-#: MAML's inner rate and step are its paper's for 5 ways.
+#: For `imaml` and `cnp` others were tried and lost; of `anp`, the transformer and the baselines none were.
+#: MAML's inner rate and step are its paper's for 5 ways, ProtoNet's entry is its paper's.
 ENTRIES: dict[str, Entry] = {
     "maml": Entry("maml", {"rate": 0.4}, rate=3e-3),
     "maml_first_order": Entry("maml", {"steps": 5, "rate": 0.1, "second_order": False}, rate=3e-3),
@@ -75,14 +76,16 @@ ENTRIES: dict[str, Entry] = {
 }
 #: Ways of the validation episodes of those that are trained with ways of their own.
 VALID_WAYS = 20
-#: Most evaluations on the validation classes in a training; a tenth of the budget is for them.
-LOOKS = 10
+#: Most evaluations on the validation classes in a training; a tenth of the budget is for them, and as much
+#: again for choosing the steps of adaptation.
+LOOKS, SHARE = 10, 0.1
 #: Episodes of such an evaluation, and of the one whose time tells the price.
-VALID_EPISODES, TRIAL_EPISODES = 100, 10
+VALID_EPISODES, TRIAL_EPISODES = 100, 5
 #: Steps whose time tells how many fit into the budget.
 TRIAL = 5
-#: Steps of adaptation in place of those of the training, of which the validation classes choose.
-STEPS = (3, 5, 10, 20, 50)
+#: Steps of adaptation beside those of the training, of which the validation classes choose; those that go
+#: over so many rows at most, as 600 test episodes are to be affordable.
+STEPS, ROWS = (3, 5, 10, 20, 50), 500
 
 
 @dataclass(frozen=True)
@@ -108,14 +111,15 @@ def cell(
     """Train and test a learner, for as many steps as fit into the budget.
 
     Returns:
-        its accuracy in percent with an interval over episodes, steps, minutes spent and the published figure;
-        the steps of adaptation, if the validation classes chose others than in training.
+        its accuracy in percent with an interval over episodes, the steps of training and of adaptation,
+        minutes spent on these and the choice of them, and the published figure.
     """
     entry, parts = ENTRIES[name], _parts()
     test = Condition(shots=shots, queries=15, ways=ways)
     train = Condition(shots=shots, queries=entry.queries, ways=entry.ways or ways)
     valid = replace(test, ways=VALID_WAYS if entry.ways else ways)
     learner, options, run = _make(entry, train, parts["train"], seed).to(budget.device), {}, None
+    adapting = None
     began = budget.now()
     if learner.trained:
         # A trial finds the price of a step and of an evaluation; its weights are thrown away.
@@ -133,8 +137,10 @@ def cell(
             folder=run,
         )
         options = {"steps": fitted.steps, "best_step": fitted.best_step}
+        if isinstance(learner, GradientLearner) and learner.stepwise:
+            choose = partial(_best_steps, learner, parts["valid"], valid, budget)
+            adapting = int(_kept(run, "adapting", choose))
     spent = _kept(run, "spent", lambda: budget.now() - began)
-    adapting = _best_steps(learner, parts["valid"], valid) if learner.trained and learner.stepwise else None
     found = evaluate_learner(learner, parts["test"], test, episodes=episodes, steps=adapting, seed=seed)
     summary = found.summary()
     return {
@@ -201,14 +207,22 @@ def _looks(learner: Learner, source: EpisodeSource, valid: Condition, budget: Bu
     began = budget.now()
     evaluate_learner(learner, source, valid, episodes=TRIAL_EPISODES)
     price = (budget.now() - began) * VALID_EPISODES / TRIAL_EPISODES
-    return min(max(int(0.1 * 60 * budget.minutes / price), 1), LOOKS)
+    return min(max(int(SHARE * 60 * budget.minutes / price), 1), LOOKS)
 
 
-def _best_steps(learner: Learner, source: EpisodeSource, valid: Condition) -> int | None:
-    """Return the steps that are best on validation episodes; None for those that it was trained with."""
+def _best_steps(learner: GradientLearner, source: EpisodeSource, valid: Condition, budget: Budget) -> int:
+    """Return the steps of adaptation that are best on validation episodes; of equals, those of training."""
+    rows = valid.most_ways * valid.most_shots
+    others = [steps for steps in STEPS if steps * rows <= ROWS and steps != learner.steps]
 
-    def accuracy(steps: int | None) -> float:
-        found = evaluate_learner(learner, source, valid, episodes=VALID_EPISODES, steps=steps, name="steps")
-        return float(found.metric.mean())
+    def best(episodes: int) -> int:
+        def score(steps: int) -> float:
+            found = evaluate_learner(learner, source, valid, episodes=episodes, steps=steps, name="steps")
+            return found.score
 
-    return max((None, *STEPS), key=accuracy)
+        return max((learner.steps, *others), key=score)
+
+    began = budget.now()
+    found = best(TRIAL_EPISODES)
+    affordable = int(TRIAL_EPISODES * SHARE * 60 * budget.minutes / (budget.now() - began))
+    return best(min(affordable, VALID_EPISODES)) if affordable > TRIAL_EPISODES else found

@@ -11,12 +11,10 @@ from small_episodes import episodes, learner
 
 from sharewise.data.episodes import Condition, LabelledExamples
 from sharewise.meta import LEARNERS, Spec, make_learner
-from sharewise.meta.amortised import NeuralProcess
-from sharewise.meta.amortised.amortised import Amortised
+from sharewise.meta.amortised import AttentiveProcess, NeuralProcess
 from sharewise.meta.amortised.attentive import Attention
 from sharewise.meta.learner import one_hot
 from sharewise.meta.metric import Matching, ProtoNet
-from sharewise.meta.nets import MLP
 from sharewise.nn.initial import Initial
 from sharewise.streams import stream
 from sharewise.tasks import InputSpec
@@ -130,9 +128,12 @@ def test_attention_starts_with_weights_that_keep_the_spread(name: str) -> None:
 
 
 def test_glorots_weights_are_between_inputs_and_outputs() -> None:
-    net = MLP(300, (100,), Initial(0), glorot=True)
-    weight = net.get_parameter("layers.0.weight")
-    assert 0.99 < float(weight.detach().abs().max()) / (6 / 400) ** 0.5 <= 1
+    made = learner("anp", Multiclass())
+    assert isinstance(made, AttentiveProcess)
+    for net in (made.encoder, made.decoder, made.keys):
+        for layer in net.layers:
+            out, into = layer.weight.shape
+            assert 0.95 < float(layer.weight.detach().abs().max()) / (6 / (into + out)) ** 0.5 <= 1.0001
 
 
 def test_labels_are_read_beside_many_columns() -> None:
@@ -153,12 +154,13 @@ def test_labels_are_read_beside_many_columns() -> None:
     assert evaluate_learner(made, test, condition, episodes=100).metric.mean() > 0.7
 
 
-@pytest.mark.parametrize("name", ["cnp", "anp"])
-def test_a_label_weighs_as_much_as_the_features_beside_it(name: str) -> None:
+@pytest.mark.parametrize(("name", "weight"), [("cnp", 1.0), ("anp", 2**0.5)])
+def test_networks_read_features_and_labels_side_by_side(name: str, weight: float) -> None:
+    """The conditional process as in its paper; the attentive one's labels weigh as much as two columns."""
     made, batch = learner(name), episodes(shots=9, ways=0)
-    assert isinstance(made, Amortised)
-    known = made.features(batch.support.inputs)
-    pairs = made.pairs(known, batch.support)
-    torch.testing.assert_close(pairs[..., : made.size], known)
-    told = one_hot(made.spec, batch.support.known)
-    torch.testing.assert_close(pairs[..., made.size :], told * made.size**0.5)
+    assert isinstance(made, NeuralProcess | AttentiveProcess)
+    seen: list[torch.Tensor] = []
+    made.encoder.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+    made.adapt(batch.support)
+    known, labels = made.features(batch.support.inputs), one_hot(made.spec, batch.support.known)
+    torch.testing.assert_close(seen[0], torch.cat([known, weight * labels], -1))

@@ -24,8 +24,8 @@ from sharewise.tasks.kinds import kind_from_dict
 from sharewise.train import Run
 
 LEARNER = "learner.json"
-#: Of ``learner.json``; a reader refuses any other.
-LEARNER_FORMAT = 1
+#: Of ``learner.json`` and of what learners make of their weights; a reader refuses any other.
+LEARNER_FORMAT = 2
 
 
 @dataclass(frozen=True)

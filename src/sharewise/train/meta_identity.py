@@ -18,8 +18,9 @@ from sharewise.train.state import plain
 #: Tasks, and how episodes of them look.
 Asked = tuple[EpisodeSource, Condition]
 
-#: Of a checkpoint's tensors, of how episodes are drawn and scored; one of another format is another run's.
-FORMAT = 3
+#: Of a checkpoint's tensors and what learners make of them, of how episodes are drawn and scored; one of
+#: another format is another run's.
+FORMAT = 4
 
 
 def fingerprint(learner: Learner, train: Asked, valid: Asked | None, options: MetaOptions) -> str:

@@ -144,12 +144,11 @@ class LabelledExamples(EpisodeSource):
         return fit[order[starts[group].unsqueeze(1) + places]]
 
     def _fetch(self, rows: Int[Tensor, "tasks rows"], ways: int) -> Shots:
-        tasks, each = rows.shape
         inputs = {
-            key: _as_floats(value.index_select(0, rows.reshape(-1))).view(tasks, each, *value.shape[1:])
+            key: _as_floats(value.index_select(0, rows.reshape(-1))).view(*rows.shape, *value.shape[1:])
             for key, value in self.values.items()
         }
-        return Shots(inputs, _targets(tasks, ways, each // ways))
+        return Shots(inputs, _targets(len(rows), ways, rows.shape[1] // ways))
 
     def digest(self) -> str:
         groups = {} if self.groups is None else {"groups": self.groups}

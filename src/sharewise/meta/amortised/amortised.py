@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from math import sqrt
 from typing import Generic
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -68,14 +66,6 @@ class Amortised(FeatureLearner[Learned], Generic[Learned]):
     def labels_of(self, support: Shots) -> Tensor:
         """Return the labels as inputs ``[tasks, rows, label_size]``."""
         return one_hot(self.spec, support.known)
-
-    def pairs(self, known: Tensor, support: Shots) -> Tensor:
-        """Return features and labels side by side ``[tasks, rows, size + label_size]``.
-
-        Labels are multiplied by √size, to weigh as much as all features together: beside the 64 of an image
-        a plain 0 or 1 is lost.
-        """
-        return torch.cat([known, sqrt(self.size) * self.labels_of(support)], -1)
 
     def forecast(self, outputs: Tensor) -> Forecast:
         """Return a network's outputs ``[tasks, rows, outputs]`` as a forecast."""

@@ -38,7 +38,7 @@ class NeuralProcess(Amortised[Tensor]):
     def read(self, known: Tensor, support: Shots) -> Tensor:
         """Return r ``[tasks, width]``, or of all classes ``[tasks, ways * width]``."""
         if not self.by_class:
-            rows: Tensor = self.encoder(self.pairs(known, support))
+            rows: Tensor = self.encoder(torch.cat([known, self.labels_of(support)], -1))
             return (rows * support.weights.unsqueeze(-1)).sum(1)
         labels = self.labels_of(support)
         member = labels if support.mask is None else labels * support.mask.unsqueeze(-1)

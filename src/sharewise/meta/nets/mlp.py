@@ -104,6 +104,6 @@ class Layer(nn.Module):
     def __init__(self, into: int, out: int, initial: Initial, glorot: bool = False) -> None:
         super().__init__()
         bound = max(into, 1) ** -0.5
-        weights = sqrt(6 / (into + out)) if glorot else bound
-        self.weight = nn.Parameter(initial.at("weight").uniform(weights, (out, into)))
+        spread = sqrt(6 / (into + out)) if glorot else bound
+        self.weight = nn.Parameter(initial.at("weight").uniform(spread, (out, into)))
         self.bias = nn.Parameter(initial.at("bias").uniform(bound, (out,)))
