@@ -38,7 +38,7 @@ class Entry:
         ways: in training, in place of those asked for: ProtoNet's paper trains with 60. One training answers
             for all ways then, and is validated with VALID_WAYS.
         queries: of a class in training.
-        tasks: episodes of a step.
+        tasks: episodes of a step of 5 ways; half as many of 20, where steps are dearer.
     """
 
     learner: str
@@ -115,6 +115,8 @@ def cell(
         minutes spent on these and the choice of them, and the published figure.
     """
     entry, parts = ENTRIES[name], _parts()
+    if ways > 5:
+        entry = replace(entry, tasks=max(entry.tasks // 2, 1))
     test = Condition(shots=shots, queries=15, ways=ways)
     train = Condition(shots=shots, queries=entry.queries, ways=entry.ways or ways)
     valid = replace(test, ways=VALID_WAYS if entry.ways else ways)
