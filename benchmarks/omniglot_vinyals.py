@@ -200,7 +200,7 @@ def _affordable(
         began = budget.now()
         fit_learner(learner, source, train, _options(entry, TRIAL, 0, budget.device))
         spent.append(budget.now() - began)
-    return max(int(0.9 * 60 * budget.minutes / (spent[1] / TRIAL)), 1)
+    return max(int((1 - SHARE) * 60 * budget.minutes / (spent[1] / TRIAL)), 1)
 
 
 def _looks(learner: Learner, source: EpisodeSource, valid: Condition, budget: Budget) -> int:
