@@ -7,6 +7,8 @@ the epoch for every contender alike; the test split judges once, at the end.
 
 from __future__ import annotations
 
+import argparse
+
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -19,7 +21,7 @@ from sharewise.study import TaskWeightOptions, judged_by, tune_task_weights
 
 ROWS, LABELLED, INPUTS = 500, 40, 12
 #: Others than the settings were tried with.
-SEEDS = range(100, 103)
+FIRST_SEED = 100
 TASKS = [sw.Task("main", "regression"), sw.Task("helpful", "regression"), sw.Task("harmful", "count")]
 ALONE = {"main": 1.0, "helpful": 0.0, "harmful": 0.0}
 EQUAL = {"main": 1.0, "helpful": 1.0, "harmful": 1.0}
@@ -66,8 +68,11 @@ def interval(differences: NDArray[np.float64]) -> str:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=3, help="two or more; about 5 s each (default: 3)")
+    seeds = max(parser.parse_args().seeds, 2)
     weights, losses = [], []
-    for seed in SEEDS:
+    for seed in range(FIRST_SEED, FIRST_SEED + seeds):
         table = sw.Table(rows(seed), TASKS, split=sw.ColumnSplit("split"))
         found = tune_task_weights(build(table, seed), table, "main", TUNING)
         weights.append([found.weights["helpful"], found.weights["harmful"]])

@@ -11,7 +11,7 @@ import torch
 from small_episodes import COLUMNS, IMAGES, episodes, learner
 from torch import nn
 
-from sharewise.data.episodes import Condition, LabelledExamples, Shots, Sinusoids
+from sharewise.data.episodes import Condition, LabelledExamples, Shots, Sinusoids, TaskRows
 from sharewise.errors import ConfigError, DataError
 from sharewise.meta import LEARNERS, NetOptions, OwnNet, Spec, make_learner
 from sharewise.tasks import InputSpec
@@ -185,3 +185,94 @@ def test_training_checks_that_the_learner_can_read_the_episodes() -> None:
         made = make_learner("maml", Spec(COLUMNS, source.kind, 2), net=NetOptions(hidden=(4,)))
         with pytest.raises(DataError, match="the learner was made for 2"):
             fit_learner(made, source, Condition(shots=2, queries=2, ways=ways), MetaOptions(iterations=20))
+
+
+def test_an_evaluation_of_no_episodes() -> None:
+    source = Sinusoids()
+    made = make_learner("maml", Spec(source.inputs, source.kind), net=NetOptions(hidden=(4,)))
+    for episodes_ in (0, -3):
+        with pytest.raises(ConfigError, match=f"{episodes_} episodes"):
+            evaluate_learner(made, source, Condition(2, 2), episodes=episodes_)
+
+
+MIXED = InputSpec(cardinalities=(3, 5), bins=((-1.0, 1.0),))
+
+
+def mixed(cardinalities: tuple[int, ...] = (3, 5)) -> TaskRows:
+    task = torch.arange(40) // 10
+    inputs = replace(MIXED, cardinalities=cardinalities)
+    ids = torch.stack([torch.arange(40) % size for size in cardinalities], 1)
+    values = {"categorical": ids, "numeric": torch.randn(40, 1)}
+    return TaskRows(inputs, values, torch.randn(40), task, "abcd", Regression())
+
+
+def test_categories_of_another_table() -> None:
+    made = make_learner("maml", Spec(MIXED, Regression()), net=NetOptions(hidden=(4,)))
+    evaluate_learner(made, mixed(), Condition(2, 2), episodes=2)
+    with pytest.raises(DataError, match=r"\[7, 2\] values, but the learner was made for \[3, 5\]"):
+        evaluate_learner(made, mixed((7, 2)), Condition(2, 2), episodes=2)
+
+
+def wrong(rows: Shots, **inputs: torch.Tensor | None) -> Shots:
+    kept = {key: value for key, value in {**rows.inputs, **inputs}.items() if value is not None}
+    return replace(rows, inputs=kept)
+
+
+@pytest.mark.parametrize("part", ["support", "query"])
+@pytest.mark.parametrize(
+    "inputs, says",
+    [
+        (
+            {"numeric": torch.zeros(2, 2, 3)},
+            r"'numeric' are of shape \[3\], but the learner was made for \[1\]",
+        ),
+        ({"categorical": None}, "'categorical' are missing"),
+        ({"categorical": torch.full((2, 2, 2), 4)}, "is none of those"),
+        ({"categorical": torch.full((2, 2, 2), -1)}, "is none of those"),
+        ({"numeric": torch.full((2, 2, 1), float("nan"))}, "'numeric' are not all finite"),
+    ],
+)
+def test_rows_that_the_learner_was_not_made_for(part: str, inputs: Any, says: str) -> None:
+    batch = next(mixed().batches(Condition(2, 2), 2, 0, "test"))
+    made = make_learner("maml", Spec(MIXED, Regression()), net=NetOptions(hidden=(4,)))
+    made.check(batch)
+    with pytest.raises(DataError, match=f"The {part} set's inputs {says}|category of the {part} set {says}"):
+        made.check(replace(batch, **{part: wrong(getattr(batch, part), **inputs)}))
+
+
+@pytest.mark.parametrize(
+    "name, norm", [("maml", "support"), ("maml", "transductive"), ("pooled", "support"), ("cnp", "support")]
+)
+def test_no_rows_to_normalise_by(name: str, norm: str) -> None:
+    batch = episodes(shots=4, image=True)
+    net = NetOptions(channels=(2,), norm=norm)
+    made = make_learner(name, Spec(IMAGES, Regression()), net=net).double()
+    with pytest.raises(DataError, match="has no rows"):
+        made.adapt(batch.support.first(0))(batch.query.inputs)
+    group = make_learner(name, Spec(IMAGES, Regression()), net=replace(net, norm="group")).double()
+    assert group.adapt(batch.support.first(0))(batch.query.inputs).outputs.isfinite().all()
+
+
+def rare_class() -> TaskRows:
+    """The last of three classes is that of one row in twenty."""
+    task = torch.arange(200) // 20
+    label = torch.where(torch.arange(200) % 20 == 0, 2, torch.arange(200) % 2).float()
+    values = {"numeric": torch.randn(200, 2)}
+    return TaskRows(COLUMNS, values, label, task, "abcdefghij", Multiclass(), classes=3)
+
+
+def test_a_class_of_the_label_that_no_support_set_has() -> None:
+    source, condition = rare_class(), Condition(shots=6, queries=14)
+    unseen = next(
+        batch
+        for batch in source.batches(condition, 1, 0, "test")
+        if batch.support.known.max() < 2 and batch.query.known.max() == 2
+    )
+    spec = Spec.of(source, condition)
+    forecast = make_learner("matching", spec).adapt(unseen.support)(unseen.query.inputs)
+    assert forecast.outputs.shape[-1] == 3
+    assert (forecast.outputs.argmax(-1) < 2).all()
+    assert make_learner("matching", spec).judge(unseen).losses.isfinite().all()
+    for name in ("protonet", "centroid"):
+        with pytest.raises(DataError, match="class 2, of which no support set has an example"):
+            make_learner(name, spec).judge(unseen)

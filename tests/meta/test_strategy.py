@@ -7,18 +7,24 @@ from dataclasses import replace
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sharewise.data.episodes import Condition, Episodes, LabelledExamples, Sinusoids
 from sharewise.errors import ConfigError
-from sharewise.meta import Learner, NetOptions, Spec, make_learner
-from sharewise.meta.strategy import Compiled, Strategy, Whole, make_strategy
+from sharewise.meta import LEARNERS, Learner, NetOptions, OwnNet, Spec, make_learner
+from sharewise.meta.strategy import Compiled, Strategy, Whole, Workers, make_strategy
 from sharewise.streams import stream
 from sharewise.tasks import InputSpec
 
 SOURCE = Sinusoids()
 SPEC = Spec(SOURCE.inputs, SOURCE.kind)
 SMALL = NetOptions(hidden=(5,))
+PICTURES = LabelledExamples(
+    InputSpec(image=(1, 4, 4)),
+    {"image": torch.randn(40, 1, 4, 4, generator=stream(0, "images"))},
+    torch.arange(40) % 4,
+    "abcd",
+)
 
 
 def episodes(shots: int = 4, tasks: int = 5, masked: bool = False) -> Episodes:
@@ -49,7 +55,7 @@ def learner(name: str = "maml", **options: object) -> Learner:
     return make_learner(name, SPEC, net=SMALL, **options)
 
 
-@pytest.mark.parametrize("name", ["maml", "cavia", "imaml", "reptile", "maml_plus", "r2d2", "cnp"])
+@pytest.mark.parametrize("name", [n for n, one in LEARNERS.items() if one.trained and n != "protonet"])
 @pytest.mark.parametrize("strategy", ["loop", "chunks", "workers"])
 def test_strategies_agree(strategy: str, name: str) -> None:
     made = make_strategy(strategy, learner(name), cores=2, tasks=5)
@@ -58,6 +64,47 @@ def test_strategies_agree(strategy: str, name: str) -> None:
         agrees(made, episodes(masked=True))
     finally:
         made.close()
+
+
+@pytest.mark.parametrize("name", ["maml", "anil", "cavia", "reptile", "protonet", "matching", "r2d2"])
+@pytest.mark.parametrize("strategy", ["loop", "chunks", "workers"])
+def test_strategies_agree_on_images(strategy: str, name: str) -> None:
+    condition = Condition(shots=2, queries=3, ways=2)
+    net = NetOptions(channels=(4, 4), norm="support")
+    made = make_learner(name, Spec.of(PICTURES, condition), net=net)
+    found = make_strategy(strategy, made, cores=2, tasks=5)
+    try:
+        agrees(found, next(PICTURES.batches(condition, 5, 0, "train")))
+    finally:
+        found.close()
+
+
+@pytest.mark.parametrize("tasks", [1, 3])
+def test_more_workers_than_episodes(tasks: int) -> None:
+    made = make_strategy("workers", learner(), cores=4, tasks=4)
+    try:
+        agrees(made, episodes(tasks=4))
+        agrees(made, episodes(tasks=tasks))
+    finally:
+        made.close()
+
+
+def test_networks_of_ones_own_are_run_by_what_they_are_made_of() -> None:
+    """Stacked convolutions are slow on a CPU, stacked perceptrons are not."""
+    condition = Condition(shots=2, queries=3, ways=2)
+    parts = nn.Conv2d(1, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(12, 2)
+    found = {
+        type(
+            make_strategy(
+                "auto",
+                make_learner("maml", Spec.of(PICTURES, condition), net=OwnNet(nn.Sequential(*own), 2)),
+                cores=2,
+                tasks=4,
+            )
+        )
+        for own in (parts, (nn.Flatten(), nn.Linear(16, 2)))
+    }
+    assert found == {Workers, Whole}
 
 
 def test_progress_reaches_compiled_code() -> None:
@@ -72,19 +119,15 @@ def test_progress_reaches_compiled_code() -> None:
 
 def test_workers_gather_running_statistics() -> None:
     """Each copy sees its share of a batch; what they saw together is what evaluation normalises by."""
-    images = LabelledExamples(
-        InputSpec(image=(1, 4, 4)),
-        {"image": torch.randn(40, 1, 4, 4, generator=stream(0, "images"))},
-        torch.arange(40) % 4,
-        "abcd",
-    )
     condition = Condition(shots=2, queries=3, ways=2)
-    made = make_learner("protonet", Spec.of(images, condition), net=NetOptions(channels=(4,)))
+    made = make_learner("protonet", Spec.of(PICTURES, condition), net=NetOptions(channels=(4,)))
     before = {name: value.clone() for name, value in made.named_buffers()}
-    strategy = make_strategy("workers", made, cores=2, tasks=4)
-    strategy.backward(next(images.batches(condition, 4, 0, "train")))
+    told: list[str] = []
+    strategy = make_strategy("workers", made, cores=2, tasks=4, note=told.append)
+    strategy.backward(next(PICTURES.batches(condition, 4, 0, "train")))
     strategy.close()
     assert before
+    assert any("running statistics" in text for text in told)
     assert not any(torch.equal(value, before[name]) for name, value in made.named_buffers())
 
 

@@ -12,7 +12,7 @@ from sharewise.errors import ConfigError
 from sharewise.meta import Learner, NetOptions, Spec, Views, make_learner
 from sharewise.streams import stream
 from sharewise.tasks import InputSpec
-from sharewise.tasks.kinds import Multiclass
+from sharewise.tasks.kinds import Multiclass, Regression
 
 
 def learner(image: tuple[int, int, int] = (1, 8, 8)) -> Learner:
@@ -59,3 +59,29 @@ def test_images_that_cannot_be_turned_are_refused() -> None:
         Views(learner((1, 8, 6)))
     with pytest.raises(ConfigError, match="views"):
         Views(learner(), 3)
+
+
+def test_what_a_learner_can_be_asked_its_views_can() -> None:
+    views = Views(learner())
+    assert (views.any_ways, views.stepwise, views.from_nothing) == (True, False, False)
+    spec = Spec(InputSpec(image=(1, 8, 8)), Multiclass(), 3)
+    steps = Views(make_learner("maml", spec, net=NetOptions(channels=(4, 4))))
+    assert (steps.any_ways, steps.stepwise, steps.from_nothing) == (False, True, True)
+
+
+def test_a_variance_is_that_of_the_mixture() -> None:
+    spec = Spec(InputSpec(image=(1, 8, 8)), Regression())
+    own = make_learner("alpaca", spec, net=NetOptions(channels=(4, 4), norm="group")).eval()
+    support, query = shots(3, "support"), shots(6, "query")
+    with torch.no_grad():
+        found = Views(own, 4).adapt(support)(query.inputs)
+        each = [own.adapt(turned(support, number))(turned(query, number).inputs) for number in range(4)]
+    means = torch.stack([one.outputs[..., 0] for one in each])
+    variances = torch.stack([one.variance for one in each if one.variance is not None])
+    second = (variances + means.square()).mean(0)
+    assert found.variance is not None
+    torch.testing.assert_close(found.variance, second - means.mean(0).square(), atol=1e-4, rtol=1e-4)
+
+
+def turned(part: Shots, number: int) -> Shots:
+    return replace(part, inputs={"image": torch.rot90(part.inputs["image"], number, (-2, -1))})

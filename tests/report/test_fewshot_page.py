@@ -73,7 +73,16 @@ def of_answers() -> dict[str, Any]:
     return of_rows(Binary(), ("maml", "pooled"))
 
 
-KINDS = [of_sinusoids, of_images, of_numbers, of_answers]
+def of_nothing() -> dict[str, Any]:
+    """Some of which is from no shots, where not all have a prediction."""
+    source: EpisodeSource = Sinusoids()
+    spec = Spec(source.inputs, source.kind)
+    learners = {name: make_learner(name, spec, net=NET) for name in ("r2d2", "alpaca", "pooled")}
+    plan = FewShotPlan(episodes=20, shots=(0, 5, 10), steps=())
+    return measure({**learners, BAD: learners["pooled"]}, source, plan, trained=Condition(5, 10))
+
+
+KINDS = [of_sinusoids, of_images, of_numbers, of_answers, of_nothing]
 
 
 @pytest.fixture(scope="module", params=KINDS, ids=lambda made: made.__name__)

@@ -291,6 +291,73 @@ def test_reference_is_most_like_training() -> None:
     assert (changed.shots, changed.queries, changed.ways) == (2, 4, 3)
 
 
+def test_no_shots_are_like_training_without_any_alone() -> None:
+    tested = FewShotPlan(shots=(0, 1, 5)).conditions(Condition(1, 10))
+    assert reference(tested, Condition(1, 10)) == 1
+    assert reference(tested, Condition((0, 8), 10)) == 0
+    assert reference(tested, Condition(0, 10)) == 0
+    assert reference(FewShotPlan(shots=(1, 5)).conditions(Condition(0, 10)), Condition(0, 10)) == 0
+
+
+def test_with_no_shots_those_are_measured_that_predict_from_nothing() -> None:
+    source = Sinusoids()
+    spec = Spec(source.inputs, source.kind)
+    names = ("maml", "r2d2", "pooled", "scratch")
+    learners = {name: make_learner(name, spec, net=SMALL) for name in names}
+    plan = FewShotPlan(episodes=4, shots=(0, 5), steps=(1,))
+    found = measure(learners, source, plan, trained=TRAINED)
+    assert [list(entry["learners"]) for entry in found["by_shots"]] == [["maml", "pooled"], list(names)]
+    assert [(d["shots"], d["baseline"]) for d in found["differences"]] == [
+        (0, "pooled"), (5, "r2d2"), (5, "pooled"), (5, "scratch")
+    ]  # fmt: skip
+    own = evaluate_learner(learners["maml"], source, Condition(0, 10), episodes=4)
+    assert found["by_shots"][0]["learners"]["maml"]["mean"] == pytest.approx(own.metric.mean())
+    # A candidate that must see an example first is silent there, and speaks elsewhere.
+    late = {name: learners[name] for name in ("r2d2", "pooled", "scratch")}
+    found = measure(late, source, plan, trained=TRAINED)
+    assert [d["shots"] for d in found["differences"]] == [5, 5]
+    assert found["verdict"]["headline"].startswith("With 5 shots, r2d2")
+    with pytest.raises(DataError, match="may have no support"):
+        measure(late, source, FewShotPlan(episodes=4, shots=(0,), steps=()), trained=TRAINED)
+    # Trained on nothing: what cannot be asked there has no steps there either.
+    found = measure(learners, source, FewShotPlan(episodes=4, steps=(1,)), trained=Condition(0, 10))
+    assert list(found["by_steps"]) == ["maml"]
+    assert [one["name"] for one in found["left_out"]] == ["r2d2", "scratch"]
+
+
+def test_tasks_with_too_few_rows_are_told() -> None:
+    sizes = torch.tensor([30] * 11 + [8])
+    task = torch.arange(12).repeat_interleave(sizes)
+    x = torch.linspace(-1, 1, len(task)).unsqueeze(1)
+    source = TaskRows(
+        LINE_SPEC.inputs, {"numeric": x}, 2 * x[:, 0], task, [f"t{i}" for i in range(12)], Regression()
+    )
+    plan = FewShotPlan(episodes=300, shots=(2, 20), steps=())
+    found = measure({"line": Line(LINE_SPEC)}, source, plan, trained=Condition(2, 5))
+    assert [entry["tasks"] for entry in found["by_shots"]] == [12, 11]
+    note = found["verdict"]["notes"][0]
+    assert "12 with 2 shots and 11 with 20 shots; a task that has too few rows takes no part." in note
+    assert "So few" not in note
+    alone = tasks_with_offsets(1, 60, np.random.default_rng(0))
+    found = measure({"line": Line(LINE_SPEC)}, alone, plan, trained=Condition(2, 5))
+    assert (
+        "over one test task of 300 episodes. One task says nothing about others."
+        in found["verdict"]["notes"][0]
+    )
+
+
+def test_baselines_that_could_not_be_trained_are_told() -> None:
+    found = measure(
+        {"line": Line(LINE_SPEC)},
+        NoisyLine(),
+        FewShotPlan(episodes=4, steps=()),
+        trained=TRAINED,
+        failed={"pooled": "its training diverged."},
+    )
+    assert found["left_out"] == [{"name": "pooled", "why": "its training diverged."}]
+    assert "pooled is left out: its training diverged." in found["verdict"]["notes"]
+
+
 def test_progress_hears_of_every_evaluation() -> None:
     heard: list[str] = []
 
@@ -309,7 +376,7 @@ def test_progress_hears_of_every_evaluation() -> None:
 
 
 @pytest.mark.parametrize(
-    "values", [{"episodes": 1}, {"shots": (0,)}, {"steps": (-1,)}, {"examples": -1}, {"shots": (1.5,)}]
+    "values", [{"episodes": 1}, {"shots": (-1,)}, {"steps": (-1,)}, {"examples": -1}, {"shots": (1.5,)}]
 )
 def test_plans_that_cannot_be_are_refused(values: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):

@@ -67,9 +67,10 @@ def check_folder(
         raise ConfigError(
             f"'{out}' holds '{foreign[0]}', which is no run's.", "Choose an empty or a new folder."
         )
-    if (out / CONFIG).exists() and _stored(out, load) != config:
+    if (out / CONFIG).exists() and (stored := _stored(out, load)) != config:
         raise ConfigError(
-            f"'{out}' holds a run of another configuration.", "Choose another folder, or remove this one."
+            f"'{out}' holds a run of another configuration{_differing(stored, config)}.",
+            "Choose another folder, or remove this one.",
         )
 
 
@@ -111,6 +112,15 @@ def _stored(out: Path, load: Callable[[Path], object]) -> object:
         return load(out / CONFIG)
     except SharewiseError:
         return None
+
+
+def _differing(stored: object, config: object) -> str:
+    """Return ": these tables differ" in words; "" where there is nothing to compare."""
+    if not (isinstance(stored, Section) and isinstance(config, Section)):
+        return ""
+    own, other = stored.model_dump(), config.model_dump()
+    tables = [f"[{name}]" for name in own if own[name] != other.get(name)]
+    return f": {', '.join(tables)} {'differs' if len(tables) == 1 else 'differ'}" if tables else ""
 
 
 @contextmanager

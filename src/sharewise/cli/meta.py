@@ -25,11 +25,35 @@ def train(config: Config, out: Out) -> None:
 
 
 @app.command()
-def evaluate(run: Run, out: Out) -> None:
-    """Measure a trained learner beside baselines, at every number of shots; writes a report."""
-    from sharewise.cli.meta_evaluating import run_meta_evaluate
+def evaluate(
+    run: Run,
+    out: Out,
+    shots: Annotated[
+        list[int] | None,
+        typer.Option(help="Number of examples to test with; as often as wanted.", show_default=False),
+    ] = None,
+    steps: Annotated[
+        list[int] | None,
+        typer.Option(help="Steps of adaptation to test after; as often as wanted.", show_default=False),
+    ] = None,
+    episodes: Annotated[
+        int | None, typer.Option(help="Test episodes at every number of shots.", show_default=False)
+    ] = None,
+    beside: Annotated[
+        list[Path] | None,
+        typer.Option(help="Another run on the same tasks, to compare with; as often as wanted."),
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option(help="Where the data is now, if it was moved since.", show_default=False)
+    ] = None,
+) -> None:
+    """Measure a trained learner beside baselines, at every number of shots; writes a report.
 
-    run_meta_evaluate(run, out)
+    What is not said here is as in [evaluate] of the run's configuration.
+    """
+    from sharewise.cli.meta_evaluating import Asked, run_meta_evaluate
+
+    run_meta_evaluate(run, out, Asked(shots, steps, episodes, tuple(beside or ()), data))
 
 
 @app.command()

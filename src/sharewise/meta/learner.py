@@ -60,6 +60,12 @@ class Spec:
                 f"The episodes have {other._rows}, but the learner was made for {self._rows}.",
                 "Encode the rows as those that it was trained on.",
             )
+        if other.inputs.cardinalities != self.inputs.cardinalities:
+            raise DataError(
+                f"The episodes' categories have {list(other.inputs.cardinalities)} values, but the learner "
+                f"was made for {list(self.inputs.cardinalities)}.",
+                "Encode the rows as those that it was trained on.",
+            )
         if other.ways > self.ways and not any_ways:
             raise DataError(
                 f"A task has {other.ways} classes, but the learner was made for {self.ways}.",
@@ -184,19 +190,43 @@ class Learner(nn.Module, ABC):
 
     def check(self, episodes: Episodes) -> None:
         """Raise DataError if the learner cannot read episodes like these."""
+        check_inputs(self.spec.inputs, episodes.query.inputs, "query set")
         check_support(self.spec, episodes.support, episodes.ways, self.any_ways, self.from_nothing)
+
+
+def check_inputs(spec: InputSpec, inputs: Inputs, part: str) -> None:
+    """Raise DataError if rows are of another sort than the learner was made for, or not finite."""
+    wanted: dict[str, tuple[int, ...]] = {"image": spec.image} if spec.image else {}
+    wanted |= {"numeric": (len(spec.bins),)} if spec.bins else {}
+    wanted |= {"categorical": (len(spec.cardinalities),)} if spec.cardinalities else {}
+    for key, shape in wanted.items():
+        if key not in inputs or tuple(inputs[key].shape[2:]) != shape:
+            found = f"of shape {list(inputs[key].shape[2:])}" if key in inputs else "missing"
+            raise DataError(
+                f"The {part}'s inputs '{key}' are {found}, but the learner was made for {list(shape)}.",
+                "Encode the rows as those that it was trained on.",
+            )
+    for key, value in inputs.items():
+        if value.is_floating_point() and not bool(value.isfinite().all()):
+            raise DataError(f"The {part}'s inputs '{key}' are not all finite.", "Mend these values.")
+    if spec.cardinalities and inputs["categorical"].numel():
+        ids = inputs["categorical"].flatten(0, 1)
+        sizes = torch.tensor(spec.cardinalities, device=ids.device)
+        if bool(((ids < 0) | (ids >= sizes)).any()):
+            raise DataError(
+                f"A category of the {part} is none of those that the learner was made for.",
+                "Encode the rows as those that it was trained on.",
+            )
 
 
 def check_support(
     spec: Spec, support: Shots, ways: int, any_ways: bool = False, from_nothing: bool = False
 ) -> None:
-    """Raise DataError if a support set is empty, not finite, or of other classes than the learner's."""
+    """Raise DataError if a support set is empty, or of other rows or classes than the learner's."""
     empty = not support.rows or (support.mask is not None and not bool(support.mask.any(1).all()))
     if not len(support) or (empty and not from_nothing):
         raise DataError("A support set is empty.", "Give at least one example of every task.")
-    for key, value in support.inputs.items():
-        if value.is_floating_point() and not bool(value.isfinite().all()):
-            raise DataError(f"The support set's inputs '{key}' are not all finite.", "Mend these values.")
+    check_inputs(spec.inputs, support.inputs, "support set")
     targets = support.targets if support.mask is None else support.targets[support.mask]
     if not bool(targets.isfinite().all()):
         raise DataError("The support set's targets are not all finite.", "Leave such examples out.")

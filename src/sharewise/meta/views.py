@@ -37,6 +37,9 @@ class Views(Learner):
             raise ConfigError("Only square images can be turned.", "Ask the learner itself.")
         if symmetries not in (1, 4, 8):
             raise ConfigError(f"There are {symmetries} views.", "Use 1, 4 or 8.")
+        # What it can be asked is what that learner can be asked.
+        for flag in ("any_ways", "stepwise", "from_nothing"):
+            setattr(self, flag, getattr(learner, flag))
         super().__init__(learner.spec)
         self.learner, self.symmetries = learner, symmetries
 
@@ -54,8 +57,14 @@ class Views(Learner):
         ]
 
         def predict(inputs: Inputs) -> Forecast:
-            found = [predictor(_turned(inputs, n)).outputs for n, predictor in enumerate(predictors)]
-            return Forecast(torch.stack(found).mean(0))
+            found = [predictor(_turned(inputs, n)) for n, predictor in enumerate(predictors)]
+            outputs = torch.stack([one.outputs for one in found])
+            known = [one.variance for one in found if one.variance is not None]
+            if not known:
+                return Forecast(outputs.mean(0))
+            # Of the mixture: opinions that differ are less sure.
+            between = outputs[..., 0].var(0, correction=0)
+            return Forecast(outputs.mean(0), torch.stack(known).mean(0) + between)
 
         return predict
 

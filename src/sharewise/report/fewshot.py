@@ -73,7 +73,11 @@ def _metric(evidence: Evidence) -> str:
 
 def _by_shots(evidence: Evidence, names: list[str]) -> Markup:
     series = {
-        name: [_point(entry["shots"], entry["learners"][name]) for entry in evidence["by_shots"]]
+        name: [
+            _point(entry["shots"], entry["learners"][name])
+            for entry in evidence["by_shots"]
+            if name in entry["learners"]
+        ]
         for name in names
     }
     return _lines("by-shots", evidence, "shots", series, names, spread_x=True)
@@ -137,8 +141,10 @@ def _two_digits(value: float | None) -> str:
 
 def _calibrations(evidence: Evidence) -> Iterator[tuple[str, Markup]]:
     shots = evidence["reference"]["shots"]
-    for i, (name, found) in enumerate(list(evidence["calibration"].items())[:PLOTTED]):
-        one = next(entry for entry in found if entry["shots"] == shots)
+    seen = {
+        name: one for name, found in evidence["calibration"].items() for one in found if one["shots"] == shots
+    }
+    for i, (name, one) in enumerate(list(seen.items())[:PLOTTED]):
         if one["type"] == "probability":
             yield name, plots.calibration(f"calibration-{i}", name, one)
         else:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from sharewise.data.episodes import Condition, Episodes, EpisodeSource
 from sharewise.data.episodes.condition import ends
-from sharewise.errors import DataError
+from sharewise.errors import ConfigError, DataError
 from sharewise.meta import Forecast, Learner
 from sharewise.train.devices import device_of
 
@@ -129,8 +129,11 @@ def evaluate_learner(
         watch: shown every batch of episodes with the forecast for its query rows.
 
     Raises:
+        ConfigError: if no episode is asked for.
         DataError: if there are no such episodes, or the learner cannot read them.
     """
+    if episodes < 1:
+        raise ConfigError(f"An evaluation of {episodes} episodes was asked for.", "Use at least 1.")
     check_source(learner, source, condition)
     device, was = device_of(learner), learner.training
     learner.eval()
@@ -148,7 +151,7 @@ def evaluate_learner(
                 learner.check(batch)
                 with torch.no_grad():
                     forecast = learner.adapt(batch.support, steps)(batch.query.inputs)
-                    metric, found = score(learner, forecast, batch, scale)
+                    metric, found = measure(learner, forecast, batch, scale)
                     if watch is not None:
                         watch(batch, forecast)
                 parts.append(found)
@@ -186,7 +189,7 @@ def check_source(learner: Learner, source: EpisodeSource, condition: Condition) 
         )
 
 
-def score(
+def measure(
     learner: Learner, forecast: Forecast, episodes: Episodes, scale: float = 1.0
 ) -> tuple[str, tuple[Tensor, ...]]:
     """Return the metric's name and, a number an episode, (loss, metric) or (loss, metric, covered)."""

@@ -9,7 +9,13 @@ from torch import Tensor, nn
 
 from sharewise.data.episodes import Shots
 from sharewise.meta.learner import Forecast, Inputs, Learner, Predictor, Spec
-from sharewise.meta.metric.prototypes import as_outputs, count_ways, prototypes, squared_distances
+from sharewise.meta.metric.prototypes import (
+    as_outputs,
+    count_ways,
+    prototypes,
+    refuse_unseen,
+    squared_distances,
+)
 
 
 class NearestCentroid(Learner):
@@ -31,6 +37,10 @@ class NearestCentroid(Learner):
             return Forecast(as_outputs(-distances, self.spec.kind.categorical))
 
         return predict
+
+    def losses(self, forecast: Forecast, query: Shots) -> Tensor:
+        refuse_unseen(forecast.outputs, query, self.spec.kind.categorical)
+        return super().losses(forecast, query)
 
     def _raw(self, inputs: Inputs) -> Tensor:
         parts = [value.flatten(2) for key, value in inputs.items() if key != "categorical"]

@@ -145,6 +145,11 @@ def advance(
     with torch.enable_grad():
         phi = state[0] if graph else leaves(state[0])
         loss = problem.inner_loss(phi, theta, batch)
+        if not loss.requires_grad:
+            raise ConfigError(
+                "The inner loss does not depend on the weights.",
+                "Compute it from the weights that it is called with, and do not detach it.",
+            )
         each = torch.autograd.grad(loss, list(phi.values()), create_graph=graph, allow_unused=True)
     with torch.set_grad_enabled(graph):
         gradient = {

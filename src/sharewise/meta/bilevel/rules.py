@@ -104,6 +104,13 @@ class Adam(Rule):
     betas: tuple[float, float] = (0.9, 0.999)
     epsilon: float = 1e-6
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise ConfigError(f"The inner Adam's betas are {self.betas}.", "Use at least 0 and less than 1.")
+        if not 0 < self.epsilon < float("inf"):
+            raise ConfigError(f"The inner Adam's epsilon is {self.epsilon}.", "Use a positive number.")
+
     def start(self, phi: Weights) -> State:
         zeros = torch.zeros_like(flat(phi))
         return phi, {FLAT: zeros}, {FLAT: zeros}, {FLAT: zeros.new_zeros(())}

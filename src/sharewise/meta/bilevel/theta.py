@@ -41,9 +41,14 @@ class Theta:
         self.constraints = {name: constraint(named.get(name, "free")) for name in values}
         self.raw: dict[str, nn.Parameter] = {}
         for name, given in values.items():
-            value = torch.as_tensor(given).detach()
+            # A whole number of Python's is meant as a number.
+            value = torch.as_tensor(float(given) if isinstance(given, int) else given).detach()
             own = self.constraints[name]
-            if not value.is_floating_point() or not own.holds(value):
+            if not value.is_floating_point():
+                raise ConfigError(
+                    f"The hyper-parameter '{name}' is of type {value.dtype}.", "Use floating point."
+                )
+            if not own.holds(value):
                 raise ConfigError(f"The hyper-parameter '{name}' is {value.tolist()}.", f"Use {own.words}.")
             self.raw[name] = nn.Parameter(own.raw(value).clone())
 

@@ -61,7 +61,8 @@ class Reptile(GradientLearner):
 def minibatch(rows: Shots, number: int, size: int) -> Shots:
     """Return an inner step's rows: every m-th of a task's, m = ⌈rows / size⌉, from `number` mod m on.
 
-    So a mini-batch has something of all classes, in whatever order they come, and m of them are all rows.
+    So m mini-batches are all rows, and of rows in the order of their classes, as episodes are drawn, each has
+    something of every class.
     """
     if rows.mask is None:
         stride = -(-rows.rows // size)

@@ -48,7 +48,10 @@ class Matching(FeatureLearner[tuple[Tensor, Shots]]):
         attention = scores.softmax(-1)
         if self.spec.kind.name == "regression":
             return Forecast(attention @ support.known.unsqueeze(-1))
-        labels = F.one_hot(support.known.long(), count_ways(support)).to(attention.dtype)
+        ways = count_ways(support)
+        if not self.spec.classes:  # the label's own classes, of which a support set need not have all
+            ways = max(ways, self.spec.ways)
+        labels = F.one_hot(support.known.long(), ways).to(attention.dtype)
         shares = attention @ labels + FLOOR
         if self.spec.kind.categorical:
             return Forecast(shares.log())

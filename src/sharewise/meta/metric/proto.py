@@ -11,7 +11,13 @@ from sharewise.data.episodes import Episodes, Shots
 from sharewise.meta.features import FeatureLearner
 from sharewise.meta.learner import Forecast, Judged, Spec
 from sharewise.meta.metric.exchange import by_class, group_means, outside
-from sharewise.meta.metric.prototypes import as_outputs, count_ways, prototypes, squared_distances
+from sharewise.meta.metric.prototypes import (
+    as_outputs,
+    count_ways,
+    prototypes,
+    refuse_unseen,
+    squared_distances,
+)
 from sharewise.meta.nets import NetOptions
 from sharewise.meta.nets.net import Net
 
@@ -54,6 +60,10 @@ class ProtoNet(FeatureLearner[Tensor]):
 
     def answer(self, asked: Tensor, learned: Tensor) -> Forecast:
         return Forecast(as_outputs(-self._distances(asked, learned), self.spec.kind.categorical))
+
+    def losses(self, forecast: Forecast, query: Shots) -> Tensor:
+        refuse_unseen(forecast.outputs, query, self.spec.kind.categorical)
+        return super().losses(forecast, query)
 
     def _distances(self, x: Tensor, y: Tensor) -> Tensor:
         found = squared_distances(x, y)

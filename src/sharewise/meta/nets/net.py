@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
-from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -37,7 +36,7 @@ class Net(nn.Module, ABC):
     #: True if a row's features depend on others, be they support rows; then rows that pad a task would count.
     mixes_rows: bool = False
     #: True if matrix products of all tasks stack without loss of speed; convolutions on a CPU do not.
-    stacks: ClassVar[bool] = True
+    stacks: bool = True
 
     @abstractmethod
     def run(self, weights: Mapping[str, Tensor], x: Tensor, reference: int = 0) -> Tensor:
@@ -93,7 +92,12 @@ def require_head(net: Net) -> None:
 
 
 def refuse_padding(net: Net, support: Shots) -> None:
-    """Raise DataError if rows that only pad tasks would count in statistics over rows."""
+    """Raise DataError if statistics over rows would count rows that only pad tasks, or have none to count."""
+    if (net.by_support or net.transductive) and not support.rows:
+        raise DataError(
+            "The network normalises by the support set, which has no rows.",
+            "Give at least one shot, or use norm = 'group' or 'none'.",
+        )
     if net.mixes_rows and support.mask is not None and not bool(support.mask.all()):
         raise DataError(
             "Tasks with different numbers of examples are padded, and the padding would count in the mean "

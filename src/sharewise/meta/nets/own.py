@@ -17,6 +17,15 @@ REFUSED: tuple[type[nn.Module], ...] = (
     nn.modules.batchnorm._BatchNorm,
     nn.modules.instancenorm._InstanceNorm,
 )
+#: Layers whose stacked weights are slow on a CPU.
+CONVOLUTIONS: tuple[type[nn.Module], ...] = (
+    nn.Conv1d,
+    nn.Conv2d,
+    nn.Conv3d,
+    nn.ConvTranspose1d,
+    nn.ConvTranspose2d,
+    nn.ConvTranspose3d,
+)
 
 
 class OwnNet(Net):
@@ -24,8 +33,8 @@ class OwnNet(Net):
 
     Args:
         module: its attribute `out_features` says how wide its output is, unless `out_features` is given.
-        vectorise: run all tasks at once with `torch.func.vmap`; otherwise one after another, which is faster
-            for convolutions on a CPU.
+        vectorise: run all tasks at once with `torch.func.vmap`; otherwise one after another. By default one
+            after another if there are convolutions, for which that is faster on a CPU.
         head: name of the module's last layer, for learners that tell it from the body, such as ANIL.
 
     Raises:
@@ -34,7 +43,11 @@ class OwnNet(Net):
     """
 
     def __init__(
-        self, module: nn.Module, out_features: int | None = None, vectorise: bool = True, head: str = ""
+        self,
+        module: nn.Module,
+        out_features: int | None = None,
+        vectorise: bool | None = None,
+        head: str = "",
     ) -> None:
         super().__init__()
         for name, part in module.named_modules():
@@ -50,7 +63,9 @@ class OwnNet(Net):
                 f"The module {type(module).__name__} does not say how many outputs it has.",
                 "Set its attribute out_features, or give out_features.",
             )
-        self.module, self.out_features, self.vectorise = module, width, vectorise
+        self.module, self.out_features = module, width
+        self.stacks = not any(isinstance(part, CONVOLUTIONS) for part in module.modules())
+        self.vectorise = self.stacks if vectorise is None else vectorise
         self.head = f"module.{head}." if head else ""
         if head and not self.head_names():
             raise ConfigError(

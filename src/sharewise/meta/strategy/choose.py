@@ -15,6 +15,8 @@ from sharewise.meta.strategy.strategy import Chunks, Strategy, Whole
 from sharewise.meta.strategy.workers import Workers
 
 STRATEGIES = ("auto", "whole", "loop", "chunks", "workers", "compiled")
+#: Those that run a few episodes of a batch at a time.
+IN_PARTS = ("loop", "chunks", "workers")
 #: Iterations from which compiling (some 10 to 60 seconds) is worth its time.
 WORTH_COMPILING = 5_000
 
@@ -46,6 +48,8 @@ def make_strategy(
     chosen = _choose(learner, iterations, cores, tasks) if name == "auto" else name
     if chosen == "compiled":
         return Compiled(learner, note)
+    if chosen in IN_PARTS and any(getattr(part, "norm", "") == "running" for part in learner.modules()):
+        note("The network's running statistics are of the episodes that run together, so results differ.")
     if chosen == "workers":
         return Workers(learner, max(min(cores, tasks), 1))
     if chosen in ("loop", "chunks"):
@@ -55,7 +59,7 @@ def make_strategy(
 
 def can_compile(learner: Learner) -> bool:
     """True if the meta-gradient can be traced, and there is a compiler."""
-    return (learner.traceable and shutil.which("c++") is not None) or on_gpu(learner)
+    return learner.traceable and (shutil.which("c++") is not None or on_gpu(learner))
 
 
 def tune_allocator(learner: Learner) -> bool:

@@ -30,17 +30,18 @@ class Workers(Strategy):
     def backward(self, episodes: Episodes) -> Tensor:
         count, workers = len(episodes), len(self.copies)
         bounds = [count * i // workers for i in range(workers + 1)]
+        parts = [part for part in zip(self.copies, bounds, bounds[1:], strict=False) if part[2] > part[1]]
         jobs = [
             self._pool.submit(self._part, own, episodes.take(slice(start, stop)), count)
-            for own, start, stop in zip(self.copies, bounds, bounds[1:], strict=False)
-            if stop > start
+            for own, start, stop in parts
         ]
         losses = [job.result() for job in jobs]
-        for own in self.copies[: len(jobs)]:
+        used = [own for own, _, _ in parts]
+        for own in used:
             for mine, its in zip(self.learner.parameters(), own.parameters(), strict=True):
                 if its.grad is not None:
                     mine.grad = its.grad.clone() if mine.grad is None else mine.grad.add_(its.grad)
-        self._gather_buffers(self.copies[: len(jobs)])
+        self._gather_buffers(used)
         return torch.cat(losses)
 
     def _gather_buffers(self, copies: list[Learner]) -> None:

@@ -54,7 +54,7 @@ def lines(
         titles: of the two axes.
         series: by name; may be empty.
         places: numbers of the names, which give colours and dashes.
-        spread_x: the x axis is logarithmic, with ticks at the points.
+        spread_x: the x axis is logarithmic, with ticks at the points; 0 stands at its left end.
         spread_y: the y axis is logarithmic where the values ask for it.
     """
     axes = _axes([point for own in series.values() for point in own], spread_x, spread_y)
@@ -72,7 +72,8 @@ def _axes(points: Sequence[Point], spread_x: bool, spread_y: bool) -> Axes:
     across = sorted({point.x for point in points})
     x: Scale = scale(across, LEFT, RIGHT, 0.05)
     if spread_x:
-        x = log_scale(across, LEFT, RIGHT, 0.08, tuple(across))
+        room = [min(filter(None, across), default=1.0) / 3] if 0 in across else []
+        x = log_scale([*room, *across], LEFT, RIGHT, 0.08, tuple(across))
     means = [point.mean for point in points]
     if spread_y and means and min(means) > 0 and max(means) > LOGARITHMIC * min(means):
         lows = [max(point.low, 0.5 * point.mean) for point in points]

@@ -9,13 +9,15 @@ The evidence, where "interval" means ``{"mean", "low", "high"}``, of 95 % over t
   of those that take steps ``steps`` and ``rate``, which learned rates start from
 * ``trained``: condition of training; ``tested``: those of the test; ``reference``: ``shots`` (of
   those, most like training) and its ``place`` in ``by_shots``
-* ``by_shots``: each ``shots`` and ``learners``: name -> interval of the metric, with ``loss`` and,
-  where there is a variance, ``covered`` (share of rows inside the 90 % interval)
+* ``by_shots``: each ``shots``, ``tasks`` (how many different ones the episodes are of, where there is a list
+  of tasks; those with too few rows are not among them) and ``learners``: name -> interval of the metric, with
+  ``loss`` and, where there is a variance, ``covered`` (share of rows inside the 90 % interval); without
+  learners that cannot predict from 0 shots
 * ``by_steps``: stepwise learner -> at the reference's shots, each ``steps`` with an interval
 * ``differences``: see `study.fewshot.paired`: candidate minus baseline
 * ``calibration``: learner -> by shots, see `study.fewshot.calibration`; absent where there is none
 * ``examples``: see `study.fewshot.examples`
-* ``left_out``: each ``name`` of a baseline that cannot read such episodes, and ``why``
+* ``left_out``: each ``name`` of a baseline that cannot read such episodes or be trained, and ``why``
 * ``conditions``: each ``shots``, ``what`` differs from training, and ``why`` it matters
 * ``verdict``: ``headline``, ``sentences``, ``notes``
 * ``seconds``: that the measurement took
@@ -56,6 +58,7 @@ def measure(
     scale: float = 1.0,
     mean: float = 0.0,
     unit: str = "",
+    failed: Mapping[str, str] | None = None,
     progress: StudyProgress | None = None,
 ) -> dict[str, Any]:
     """Measure a learner beside baselines, all on the same episodes of tasks that none was trained on.
@@ -67,6 +70,7 @@ def measure(
         trained: the condition of the candidate's training.
         scale, mean: of the label, where targets are (y - mean) / scale; errors and examples are in its unit.
         unit: of the label, in words.
+        failed: baselines that could not be trained, and why; named among those left out.
         progress: told of every evaluation; silent by default.
 
     Returns:
@@ -90,7 +94,7 @@ def measure(
         **_facts(sweep, kept, trained),
         **_results(results),
         "unit": unit,
-        "left_out": left_out,
+        "left_out": [*({"name": name, "why": why} for name, why in (failed or {}).items()), *left_out],
         "examples": _examples(sweep, kept, results, mean),
         "conditions": words.conditions(trained, tested),
     }
@@ -149,23 +153,32 @@ def _learner(name: str, learner: Learner) -> dict[str, Any]:
 
 def _results(results: Results) -> dict[str, Any]:
     candidate = next(iter(results))
-    shots = list(results[candidate].scores)
+    shots = sorted({count for one in results.values() for count in one.scores})
     scores: dict[int, dict[str, EpisodeScores]] = {
-        count: {name: one.scores[count] for name, one in results.items()} for count in shots
+        count: {name: one.scores[count] for name, one in results.items() if count in one.scores}
+        for count in shots
     }
-    first = scores[shots[0]][candidate]
+    first = next(iter(results[candidate].scores.values()))
     return {
         "candidate": candidate,
         "metric": first.name,
         "higher_is_better": first.higher_is_better,
         "by_shots": [
-            {"shots": count, "learners": {name: one.summary() for name, one in own.items()}}
+            {
+                "shots": count,
+                "tasks": _tasks(next(iter(own.values()))),
+                "learners": {name: one.summary() for name, one in own.items()},
+            }
             for count, own in scores.items()
         ],
         "by_steps": {name: one.by_steps for name, one in results.items() if one.by_steps},
         "differences": [one.to_dict() for one in compare_pairs(scores, candidate)],
         "calibration": {name: one.calibration for name, one in results.items() if one.calibration},
     }
+
+
+def _tasks(scores: EpisodeScores) -> int | None:
+    return None if scores.tasks is None else len(set(scores.tasks.tolist()))
 
 
 def _examples(
@@ -175,8 +188,8 @@ def _examples(
     if not sweep.plan.examples:
         return None
     shots = ends(sweep.tested[sweep.place].shots)[0]
-    scores = {name: one.scores[shots] for name, one in results.items()}
-    candidate, *others = learners
+    scores = {name: one.scores[shots] for name, one in results.items() if shots in one.scores}
+    candidate, *others = scores
     better = max if scores[candidate].higher_is_better else min
     best = [better(others, key=lambda name: scores[name].metric.mean())] if others else []
     chosen = {name: learners[name] for name in (candidate, *best)}

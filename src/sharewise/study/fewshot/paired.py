@@ -57,11 +57,13 @@ def compare_pairs(
 
     Args:
         scores: by shots, then by learner; of the same episodes for every learner.
-        candidate: the learner to speak of.
+        candidate: the learner to speak of; shots that it has no scores for are left out.
         level: of the interval and the verdicts.
     """
     found, larger = [], True
     for shots, own in scores.items():
+        if candidate not in own:
+            continue
         larger = own[candidate].higher_is_better
         for name, other in own.items():
             if name != candidate:

@@ -18,7 +18,7 @@ class FewShotPlan:
     Args:
         episodes: test episodes at every number of shots.
         shots: numbers of support examples (of every class, for classification) to test with; empty for those
-            of training.
+            of training. With 0, learners that have no prediction before they see an example are left out.
         steps: of adaptation to test after, for learners that take steps; empty for none but their own.
         seed: of the test episodes.
         ways: classes of a test task; by default as in training.
@@ -38,10 +38,10 @@ class FewShotPlan:
     examples: int = 3
 
     def __post_init__(self) -> None:
-        for name, least in (("shots", 1), ("steps", 0)):
+        for name in ("shots", "steps"):
             values = tuple(getattr(self, name))
-            if any(not isinstance(value, int) or value < least for value in values):
-                raise ConfigError(f"The test's {name} are {list(values)}.", f"Use numbers from {least} on.")
+            if any(not isinstance(value, int) or value < 0 for value in values):
+                raise ConfigError(f"The test's {name} are {list(values)}.", "Use numbers from 0 on.")
             object.__setattr__(self, name, tuple(sorted(set(values))))
         if self.episodes < 2:
             raise ConfigError(
@@ -63,11 +63,16 @@ class FewShotPlan:
 
 
 def reference(conditions: tuple[Condition, ...], trained: Condition) -> int:
-    """Return the place of the condition most like training: its shots are nearest, by their ratio."""
+    """Return the place of the condition most like training: its shots are nearest, by their ratio.
+
+    No shots at all are like training only where that has none either.
+    """
     low, high = ends(trained.shots)
 
     def distance(condition: Condition) -> float:
         shots = ends(condition.shots)[0]
+        if shots == 0 or high == 0:
+            return 0.0 if low <= shots <= high else math.inf
         return math.log(max(low / shots, shots / high, 1.0))
 
     return min(range(len(conditions)), key=lambda place: distance(conditions[place]))

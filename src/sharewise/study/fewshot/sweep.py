@@ -23,7 +23,7 @@ class Measured:
     """What was seen of one learner.
 
     Attributes:
-        scores: by shots.
+        scores: by shots; those alone from which it can predict.
         by_steps: each ``steps`` with the interval of the metric; empty for learners that take none.
         calibration: each ``shots`` with what was counted; empty where there is none.
     """
@@ -55,7 +55,7 @@ class Sweep:
 
     def evaluations(self, learner: Learner) -> int:
         """Return how many evaluations the learner takes."""
-        return len(self.tested) + len(self.plan.steps) * learner.stepwise
+        return len(self._able(learner)) + len(self._steps(learner))
 
     def measure(self, name: str, learner: Learner) -> Measured:
         """Evaluate a learner at all shots and steps.
@@ -64,7 +64,7 @@ class Sweep:
             DataError: if it cannot read such episodes.
         """
         scores, calibration = {}, []
-        for condition in self.tested:
+        for condition in self._able(learner):
             shots, watch = ends(condition.shots)[0], watch_for(self.source.kind)
             found = self._evaluate(learner, condition, watch=watch.add if watch else None)
             self.progress.done(f"{name} shots={shots}")
@@ -80,9 +80,18 @@ class Sweep:
         drawn = self.source.batches(self.tested[self.place], together, self.plan.seed, STREAM)
         return next(drawn).take(slice(0, min(count, together)))
 
+    def _able(self, learner: Learner) -> tuple[Condition, ...]:
+        """Return the conditions, without that of no shots for a learner that must see an example first."""
+        able = tuple(one for one in self.tested if learner.from_nothing or ends(one.shots)[0])
+        return able or self.tested  # of which the evaluation says that it cannot
+
+    def _steps(self, learner: Learner) -> tuple[int, ...]:
+        asked = learner.stepwise and self.tested[self.place] in self._able(learner)
+        return self.plan.steps if asked else ()
+
     def _by_steps(self, name: str, learner: Learner) -> list[dict[str, Any]]:
         found = []
-        for steps in self.plan.steps if learner.stepwise else ():
+        for steps in self._steps(learner):
             scores = self._evaluate(learner, self.tested[self.place], steps)
             self.progress.done(f"{name} steps={steps}")
             found.append({"steps": steps, **scores.summary()})

@@ -21,6 +21,8 @@ WHY = {
 }
 #: With fewer classes than this, the episodes of a test are much alike.
 FEW = 30
+#: With fewer tasks than this, intervals over tasks are rough.
+FEW_TASKS = 10
 
 Evidence = dict[str, Any]
 
@@ -73,13 +75,35 @@ def _reach(evidence: Evidence) -> str:
     episodes, tasks = evidence["plan"]["episodes"], evidence["tasks"]
     once = "Learners were trained once: how far another training run would differ is not in them."
     if evidence["tasks_are"] == "tasks" and tasks:
-        return f"Intervals are over the {tasks} test tasks of {episodes} episodes. {once}"
+        return f"{_over_tasks(evidence)} {once}"
     few = (
         f" All of them are made of {tasks} classes, so they are less sure of other classes."
         if 0 < tasks < FEW
         else ""
     )
     return f"Intervals are over {episodes} test episodes.{few} {once}"
+
+
+def _over_tasks(evidence: Evidence) -> str:
+    """Return over how many tasks intervals are: those with too few rows for so many shots take no part."""
+    episodes, entries = evidence["plan"]["episodes"], evidence["by_shots"]
+    drawn = {entry["shots"]: entry["tasks"] for entry in entries}
+    fewest = min(drawn.values())
+    if len(set(drawn.values())) == 1:
+        found = f"Intervals are over {_tasks(fewest)} of {episodes} episodes."
+    else:
+        each = _list([f"{count} with {_count(shots)}" for shots, count in drawn.items()])
+        found = (
+            f"Intervals are over the test tasks of {episodes} episodes: {each}; a task that has too few rows "
+            "takes no part."
+        )
+    if fewest == 1:
+        return f"{found} One task says nothing about others."
+    return f"{found} So few tasks say little about others." if fewest < FEW_TASKS else found
+
+
+def _tasks(count: int) -> str:
+    return "one test task" if count == 1 else f"the {count} test tasks"
 
 
 def _sentence(evidence: Evidence, shots: int) -> str:
