@@ -14,10 +14,13 @@ from cli_support import Command
 from meta_support import TABLE
 from test_malformed import refused
 
+from sharewise.cli import meta_evaluating
 from sharewise.config import load_meta_config
+from sharewise.errors import DivergedError
+from sharewise.meta import Learner
 from sharewise.serve import load_learner
 from sharewise.study.fewshot.rates import FACTORS
-from sharewise.train import Run
+from sharewise.train import MetaOptions, Run, fit_learner
 
 RUN = {"config.toml", "learner.json", "model.safetensors", "metrics.json", "log.jsonl"}
 
@@ -225,3 +228,101 @@ def test_baselines_that_need_an_example_are_tested_where_the_learner_needs_none(
     assert done.code == 0, done.err
     learners = Run.open(meta / "some_evidence").read_json("metrics.json")["learners"]
     assert [one["name"] for one in learners] == ["cnp", "scratch"]
+
+
+def test_evaluate_measures_what_is_asked_for(command: Command, meta: Path) -> None:
+    argv = ("meta", "evaluate", "run_table", "--out", "asked", "--shots", "0", "--shots", "5")
+    done = command(*argv, "--steps", "2", "--episodes", "6")
+    assert done.code == 0, done.err
+    run = Run.open(meta / "asked")
+    evidence = run.read_json("metrics.json")
+    assert [entry["shots"] for entry in evidence["by_shots"]] == [0, 5]
+    # Without an example, who starts from scratch has nothing to say.
+    assert set(evidence["by_shots"][0]["learners"]) == {"maml", "pooled", "fine_tuned"}
+    assert [one["steps"] for one in evidence["by_steps"]["maml"]] == [2]
+    assert evidence["plan"]["episodes"] == 6
+    stored = load_meta_config(meta / "asked/config.toml").evaluate
+    assert (stored.shots, stored.steps, stored.episodes) == ((0, 5), (2,), 6)
+    # What is there is for those alone.
+    assert command(*argv, "--steps", "2", "--episodes", "6").out == done.out
+    said = refused(command, meta, "meta", "evaluate", "run_table", "--out", "asked")
+    assert "another configuration: [evaluate] differs" in said
+
+
+def test_evaluate_beside_other_learners(command: Command, meta: Path) -> None:
+    for name in ("alpaca", "cnp"):
+        (meta / f"{name}.toml").write_text(TABLE.replace('"maml"', f'"{name}"'))
+        assert command("meta", "train", f"{name}.toml", "--out", name).code == 0
+    (meta / "again.toml").write_text(TABLE.replace("[learner]", "[learner]\nseed = 1"))
+    assert command("meta", "train", "again.toml", "--out", "again").code == 0
+    runs = [part for name in ("alpaca", "cnp", "again") for part in ("--beside", name)]
+    argv = ("meta", "evaluate", "run_table", "--out", "asked")
+    done = command(*argv, *runs)
+    assert done.code == 0, done.err
+    evidence = Run.open(meta / "asked").read_json("metrics.json")
+    names = [one["name"] for one in evidence["learners"]]
+    assert names == ["maml", "alpaca", "cnp", "again", "scratch", "pooled", "fine_tuned"]
+    assert evidence["beside"] == {name: Run.open(meta / name).digest for name in ("alpaca", "cnp", "again")}
+    assert {d["baseline"] for d in evidence["differences"]} == set(names[1:])
+    assert "or beside others" in refused(command, meta, *argv)
+    assert command(*argv, *runs).out == done.out
+    assert "given twice" in refused(command, meta, *argv[:-1], "new", "--beside", "run_table")
+    assert "is not what" in refused(command, meta, *argv[:-1], "new", "--beside", "run_sinusoid")
+    assert not (meta / "new").exists()
+
+
+@pytest.mark.parametrize(
+    "options, says",
+    [
+        (("--shots", "-1"), "shots"),
+        (("--shots", "50"), "12 rows"),
+        (("--steps", "-1"), "steps"),
+        (("--episodes", "1"), "interval"),
+        (("--beside", "nowhere"), "nowhere"),
+        (("--data", "nowhere.csv"), "nowhere.csv"),
+    ],
+)
+def test_what_cannot_be_measured(options: tuple[str, ...], says: str, command: Command, meta: Path) -> None:
+    assert says in refused(command, meta, "meta", "evaluate", "run_table", "--out", "asked", *options)
+    assert not (meta / "asked").exists()
+
+
+def test_data_that_was_moved(command: Command, meta: Path) -> None:
+    assert command("meta", "train", "table.toml", "--out", "own").code == 0
+    (meta / "elsewhere").mkdir()
+    shutil.move(meta / "rows.csv", meta / "elsewhere/rows.csv")
+    argv = ("meta", "evaluate", "own", "--out", "asked")
+    assert "rows.csv" in refused(command, meta, *argv)
+    done = command(*argv, "--data", "elsewhere/rows.csv")
+    assert done.code == 0, done.err
+    assert "has no path" in refused(
+        command, meta, "meta", "evaluate", "run_sinusoid", "--out", "new", "--data", "elsewhere/rows.csv"
+    )
+
+
+def test_a_baseline_whose_training_diverges_is_left_out(
+    command: Command, meta: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def diverge(learner: Learner, *others: object, **more: object) -> object:
+        if type(learner).__name__ == "FineTuned":
+            raise DivergedError("The loss is not a finite number at step 3.", "Lower the rate.")
+        seen.append(others[2])
+        return fit_learner(learner, *others, **more)  # type: ignore[arg-type]
+
+    seen: list[object] = []
+    monkeypatch.setattr(meta_evaluating, "fit_learner", diverge)
+    (meta / "plain.toml").write_text(
+        TABLE.replace("iterations = 4", 'iterations = 4\noptimizer = "sgd"\nlearning_rate = 0.5')
+    )
+    assert command("meta", "train", "plain.toml", "--out", "plain").code == 0
+    done = command("meta", "evaluate", "plain", "--out", "asked")
+    assert done.code == 0, done.err
+    assert "fine_tuned is left out: its training diverged. The loss is not a finite number" in " ".join(
+        done.out.split()
+    )
+    evidence = Run.open(meta / "asked").read_json("metrics.json")
+    assert [one["name"] for one in evidence["learners"]] == ["maml", "scratch", "pooled"]
+    # Plain steps of Reptile's size are nothing for a baseline.
+    (options,) = seen
+    assert isinstance(options, MetaOptions)
+    assert (options.optimizer, options.learning_rate, options.iterations) == ("adam", 1e-3, 4)
