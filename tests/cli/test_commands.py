@@ -301,3 +301,32 @@ def test_a_page_written_anew_leaves_a_whole_run(
     with suppress(KeyboardInterrupt):
         add_report(Run.open(copied), {}, "")
     assert load(copied).tasks.names
+
+
+@pytest.mark.parametrize(
+    "name, said",
+    [
+        ("reptile", ("inner_batch = 10", "rate = 0.02", "Algorithm 2", "GradientLearner: Adapts")),
+        ("centroid", ("raw inputs",)),
+        ("omniglot", ('split = "vinyals"', "distort = false", "symmetries: with 4")),
+        ("flights-by-destination", ("source in [data] of sharewise meta", "source in [data], keys")),
+        ("cagrad", ("c = 0.5",)),
+        ("mmoe", ("sharing in [model]",)),
+        ("binary", ("kind in [[tasks]]",)),
+        ("net", ("hidden = [40, 40]", 'norm = "auto"')),
+        ("meta.train", ("iterations = 10000", "clip = none", "tasks_per_batch: episodes")),
+        ("train", ("epochs =",)),
+        ("model", ("sharing =",)),
+    ],
+)
+def test_list_says_all_of_a_name(name: str, said: tuple[str, ...], command: Command) -> None:
+    done = command("list", name)
+    assert done.code == 0, done.err
+    for text in said:
+        assert text in done.out
+
+
+def test_list_of_a_name_that_is_none(command: Command) -> None:
+    done = command("list", "reptil")
+    assert done.code == 2
+    assert "Did you mean 'reptile'?" in done.err

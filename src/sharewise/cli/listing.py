@@ -54,6 +54,9 @@ def run_list() -> None:
     for title, names in sections.items():
         console.print(_grid(title, names))
         console.print()
+    console.print(
+        "sharewise list NAME says all of one, with its options; NAME may be train, model, meta.train or net too."
+    )
 
 
 def _grid(title: str, names: Mapping[str, str]) -> Grid:

@@ -100,11 +100,19 @@ def serve(
 
 
 @app.command("list")
-def list_names() -> None:
+def list_names(
+    name: Annotated[
+        str | None, typer.Argument(help="Say all of this one, its options among it.", show_default=False)
+    ] = None,
+) -> None:
     """List the names that a configuration can use: structures, kinds, data sets, samplers and more."""
+    from sharewise.cli.describing import run_describe
     from sharewise.cli.listing import run_list
 
-    run_list()
+    if name is None:
+        run_list()
+    else:
+        run_describe(name)
 
 
 @app.command()

@@ -6,6 +6,6 @@ A data set is one file with a `load` function, and one line in `registry.ENTRIES
 """
 
 from sharewise.data.catalog.entry import CatalogEntry
-from sharewise.data.catalog.registry import load, names, summarise
+from sharewise.data.catalog.registry import describe, load, names, options, summarise
 
-__all__ = ["CatalogEntry", "load", "names", "summarise"]
+__all__ = ["CatalogEntry", "describe", "load", "names", "options", "summarise"]

@@ -37,7 +37,11 @@ class Lookup(Generic[Entry]):
 
     def summarise(self, name: str) -> str:
         """Return the first line of what is known about an entry, without loading it."""
-        return (inspect.getdoc(self._loader(name)) or "").splitlines()[0]
+        return self.describe(name).splitlines()[0]
+
+    def describe(self, name: str) -> str:
+        """Return all that is known about an entry, its options among it, without loading it."""
+        return inspect.getdoc(self._loader(name)) or ""
 
     def options(self, name: str) -> dict[str, Any]:
         """Return an entry's options with their defaults."""

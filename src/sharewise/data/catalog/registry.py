@@ -31,6 +31,16 @@ def summarise(name: str) -> str:
     return ENTRIES.summarise(name)
 
 
+def describe(name: str) -> str:
+    """Return all that is known about a data set, without loading it."""
+    return ENTRIES.describe(name)
+
+
+def options(name: str) -> dict[str, Any]:
+    """Return a data set's options with their defaults."""
+    return ENTRIES.options(name)
+
+
 def load(name: str, **options: Any) -> CatalogEntry:
     """Load a data set of the catalog: ``load("mmoe-synthetic", p=0.5)``.
 

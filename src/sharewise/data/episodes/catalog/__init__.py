@@ -3,6 +3,6 @@
 An entry is one file with a `load` function, and one line in `registry.ENTRIES`.
 """
 
-from sharewise.data.episodes.catalog.registry import load, names, options, summarise
+from sharewise.data.episodes.catalog.registry import describe, load, names, options, summarise
 
-__all__ = ["load", "names", "options", "summarise"]
+__all__ = ["describe", "load", "names", "options", "summarise"]

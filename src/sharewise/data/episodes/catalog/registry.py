@@ -29,6 +29,11 @@ def summarise(name: str) -> str:
     return ENTRIES.summarise(name)
 
 
+def describe(name: str) -> str:
+    """Return all that is known about a collection, without loading it."""
+    return ENTRIES.describe(name)
+
+
 def options(name: str) -> dict[str, Any]:
     """Return a collection's options with their defaults."""
     return ENTRIES.options(name)
