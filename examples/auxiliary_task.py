@@ -69,7 +69,7 @@ def interval(differences: NDArray[np.float64]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=3, help="two or more; about 5 s each (default: 3)")
+    parser.add_argument("--seeds", type=int, default=3, help="two or more; about 2 s each (default: 3)")
     seeds = max(parser.parse_args().seeds, 2)
     weights, losses = [], []
     for seed in range(FIRST_SEED, FIRST_SEED + seeds):

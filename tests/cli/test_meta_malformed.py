@@ -186,7 +186,7 @@ SUPPORTS: dict[str, tuple[Change, str]] = {
     ),
     "a label infinite": (lambda t: t.with_columns(y=pl.lit(float("inf"))), "infinite"),
     "labels of text": (lambda t: t.with_columns(y=pl.lit("much")), "text"),
-    "no input column": (lambda t: t.drop("x"), "'x'"),
+    "no input column": (lambda t: t.drop("x"), "In 'support.csv': The table lacks the column 'x'"),
     "a task missing": (
         lambda t: t.with_columns(user=pl.when(pl.int_range(pl.len()) == 1).then(None).otherwise("user")),
         "Row 2",
@@ -221,7 +221,11 @@ def test_a_class_without_examples_for_a_metric(command: Command, meta: Path) -> 
 
 QUERIES: dict[str, tuple[Change, str]] = {
     "empty query": (lambda t: t.head(0), "no rows"),
-    "no input column": (lambda t: t.drop("colour"), "'colour'"),
+    "no input column": (lambda t: t.drop("colour"), "In 'query.csv': The table lacks the column 'colour'"),
+    "no input columns": (
+        lambda t: t.drop("x", "colour"),
+        "In 'query.csv': The table lacks 2 columns that the model reads: 'colour', 'x'",
+    ),
     "no task column": (lambda t: t.drop("user"), "'user'"),
     "a task missing": (lambda t: t.with_columns(user=pl.lit(None, pl.String)), "None"),
 }

@@ -55,7 +55,7 @@ def run_list() -> None:
         console.print(_grid(title, names))
         console.print()
     console.print(
-        "sharewise list NAME says all of one, with its options; NAME may be train, model, meta.train or net too."
+        "sharewise list NAME says all of one, with its options; so for train, model, meta.train and net."
     )
 
 

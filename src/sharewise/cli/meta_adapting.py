@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import polars as pl
@@ -10,6 +12,7 @@ from rich.console import Console
 from sharewise.cli.folders import check_sealed
 from sharewise.data import read_frame
 from sharewise.data.episodes import Condition, differences
+from sharewise.errors import DataError
 from sharewise.serve import LearnerArtifact, check_path, load_learner, write_predictions
 
 
@@ -30,9 +33,23 @@ def run_meta_adapt(run: Path, support: str, query: str, out: Path, steps: int | 
 def _from_tables(
     artifact: LearnerArtifact, support: str, query: str, steps: int | None
 ) -> tuple[pl.DataFrame, Condition]:
-    adapted = artifact.adapt(read_frame(support), steps)
     trained = artifact.condition
-    return adapted.predict(read_frame(query)), _tested(adapted.shots, trained.ways, trained.queries)
+    with _naming(support):
+        adapted = artifact.adapt(read_frame(support), steps)
+    with _naming(query):
+        found = adapted.predict(read_frame(query))
+    return found, _tested(adapted.shots, trained.ways, trained.queries)
+
+
+@contextmanager
+def _naming(path: str) -> Iterator[None]:
+    """Say of which of the two tables an error is."""
+    try:
+        yield
+    except DataError as error:
+        if path in error.problem:
+            raise
+        raise DataError(f"In '{path}': {error.problem}", error.remedy) from error
 
 
 def _from_folders(

@@ -158,6 +158,12 @@ class Schema:
     @staticmethod
     def _check(frame: pl.DataFrame, columns: Iterable[str]) -> None:
         missing = [column for column in columns if column not in frame.columns]
+        if len(missing) > 1:
+            raise DataError(
+                f"The table lacks {len(missing)} columns that the model reads: "
+                f"{', '.join(repr(name) for name in missing)}.",
+                "Give all columns that it was trained on; those of its labels need not be there.",
+            )
         if missing:
             raise DataError(
                 f"The table lacks the column '{missing[0]}' that the model reads.",
