@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from sharewise.data.episodes import Condition, Episodes, LabelledExamples, Sinusoids
 from sharewise.errors import ConfigError
 from sharewise.meta import LEARNERS, Learner, NetOptions, OwnNet, Spec, make_learner
-from sharewise.meta.strategy import Compiled, Strategy, Whole, Workers, make_strategy
+from sharewise.meta.strategy import Chunks, Compiled, Strategy, Whole, Workers, make_strategy
 from sharewise.streams import stream
 from sharewise.tasks import InputSpec
 
@@ -105,6 +105,15 @@ def test_networks_of_ones_own_are_run_by_what_they_are_made_of() -> None:
         for own in (parts, (nn.Flatten(), nn.Linear(16, 2)))
     }
     assert found == {Workers, Whole}
+
+
+def test_drop_out_is_drawn_in_one_thread() -> None:
+    condition = Condition(shots=2, queries=3, ways=2)
+    own = nn.Sequential(nn.Conv2d(1, 3, 3), nn.Dropout(0.5), nn.Flatten(), nn.Linear(12, 2))
+    made = make_learner("maml", Spec.of(PICTURES, condition), net=OwnNet(own, 2))
+    assert type(make_strategy("auto", made, cores=2, tasks=4)) is Chunks
+    with pytest.raises(ConfigError, match="could not be repeated"):
+        make_strategy("workers", made, cores=2, tasks=4)
 
 
 def test_progress_reaches_compiled_code() -> None:

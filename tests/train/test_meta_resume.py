@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -69,6 +70,16 @@ def test_stopped_anywhere_it_ends_with_the_same_bits(name: str, tmp_path: Path) 
     assert (again.best_step, again.best_score) == (result.best_step, result.best_score)
     expected = undisturbed.state_dict()
     assert all(torch.equal(value, expected[key]) for key, value in learner.state_dict().items())
+
+
+@pytest.mark.skipif(shutil.which("c++") is None, reason="there is no C++ compiler")
+def test_compiled_it_ends_with_the_same_bits(tmp_path: Path) -> None:
+    case = replace(CASES["maml"], training=replace(OPTIONS, strategy="compiled"))
+    case.train(tmp_path / "undisturbed")
+    with pytest.raises(Stopped):
+        case.train(tmp_path / "stopped", StopAt(7))
+    case.train(tmp_path / "stopped")
+    assert outcome(tmp_path / "stopped") == outcome(tmp_path / "undisturbed")
 
 
 def test_patience_goes_on(tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ import ctypes
 import platform
 import shutil
 
+from torch import nn
+
 from sharewise.errors import ConfigError, nearest
 from sharewise.meta.features import FeatureLearner
 from sharewise.meta.gradient import GradientLearner
@@ -41,7 +43,7 @@ def make_strategy(
         note: told what a user should know.
 
     Raises:
-        ConfigError: if the name is unknown.
+        ConfigError: if the name is unknown, or threads would draw drop-out in whatever order they run.
     """
     if name not in STRATEGIES:
         raise ConfigError(f"Strategy '{name}' is unknown.", nearest(name, STRATEGIES))
@@ -51,6 +53,11 @@ def make_strategy(
     if chosen in IN_PARTS and any(getattr(part, "norm", "") == "running" for part in learner.modules()):
         note("The network's running statistics are of the episodes that run together, so results differ.")
     if chosen == "workers":
+        if _drops(learner):
+            raise ConfigError(
+                "Threads would draw the network's drop-out in any order, so that a run could not be repeated.",
+                "Use strategy = 'auto', 'loop' or 'chunks'.",
+            )
         return Workers(learner, max(min(cores, tasks), 1))
     if chosen in ("loop", "chunks"):
         return Chunks(learner, 1 if chosen == "loop" else 4)
@@ -82,10 +89,14 @@ def _choose(learner: Learner, iterations: int, cores: int, tasks: int) -> str:
     if _convolves(learner):
         if isinstance(learner, FeatureLearner):
             return "whole"
-        return "workers" if cores > 1 and tasks > 1 else "loop"
+        return "workers" if cores > 1 and tasks > 1 and not _drops(learner) else "loop"
     if iterations >= WORTH_COMPILING and can_compile(learner):
         return "compiled"
     return "whole"
+
+
+def _drops(learner: Learner) -> bool:
+    return any(isinstance(part, nn.modules.dropout._DropoutNd) and part.p > 0 for part in learner.modules())
 
 
 def _convolves(learner: Learner) -> bool:
