@@ -55,7 +55,7 @@ def make_strategy(
     if chosen == "workers":
         if _drops(learner):
             raise ConfigError(
-                "Threads would draw the network's drop-out in any order, so that a run could not be repeated.",
+                "Threads would draw drop-out in any order, so that a run could not be repeated.",
                 "Use strategy = 'auto', 'loop' or 'chunks'.",
             )
         return Workers(learner, max(min(cores, tasks), 1))
