@@ -294,7 +294,7 @@ def test_reference_is_most_like_training() -> None:
 def test_no_shots_are_like_training_without_any_alone() -> None:
     tested = FewShotPlan(shots=(0, 1, 5)).conditions(Condition(1, 10))
     assert reference(tested, Condition(1, 10)) == 1
-    assert reference(tested, Condition((0, 8), 10)) == 0
+    assert reference(tested, Condition((0, 8), 10)) == 1
     assert reference(tested, Condition(0, 10)) == 0
     assert reference(FewShotPlan(shots=(1, 5)).conditions(Condition(0, 10)), Condition(0, 10)) == 0
 

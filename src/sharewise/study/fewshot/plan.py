@@ -65,7 +65,7 @@ class FewShotPlan:
 def reference(conditions: tuple[Condition, ...], trained: Condition) -> int:
     """Return the place of the condition most like training: its shots are nearest, by their ratio.
 
-    No shots at all are like training only where that has none either.
+    No shots at all are like training only where that has none either, and then come last.
     """
     low, high = ends(trained.shots)
 
@@ -75,4 +75,7 @@ def reference(conditions: tuple[Condition, ...], trained: Condition) -> int:
             return 0.0 if low <= shots <= high else math.inf
         return math.log(max(low / shots, shots / high, 1.0))
 
-    return min(range(len(conditions)), key=lambda place: distance(conditions[place]))
+    def order(place: int) -> tuple[float, bool]:
+        return distance(conditions[place]), ends(conditions[place].shots)[0] == 0
+
+    return min(range(len(conditions)), key=order)
