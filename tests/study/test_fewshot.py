@@ -317,6 +317,10 @@ def test_with_no_shots_those_are_measured_that_predict_from_nothing() -> None:
     found = measure(late, source, plan, trained=TRAINED)
     assert [d["shots"] for d in found["differences"]] == [5, 5]
     assert found["verdict"]["headline"].startswith("With 5 shots, r2d2")
+    assert found["verdict"]["sentences"] == []
+    assert found["reference"] == {"shots": 5, "place": 1}
+    alone = {name: learners[name] for name in ("r2d2", "scratch")}
+    assert measure(alone, source, plan, trained=TRAINED)["reference"] == {"shots": 5, "place": 0}
     with pytest.raises(DataError, match="may have no support"):
         measure(late, source, FewShotPlan(episodes=4, shots=(0,), steps=()), trained=TRAINED)
     # Trained on nothing: what cannot be asked there has no steps there either.
@@ -336,7 +340,9 @@ def test_tasks_with_too_few_rows_are_told() -> None:
     found = measure({"line": Line(LINE_SPEC)}, source, plan, trained=Condition(2, 5))
     assert [entry["tasks"] for entry in found["by_shots"]] == [12, 11]
     note = found["verdict"]["notes"][0]
-    assert "12 with 2 shots and 11 with 20 shots; a task that has too few rows takes no part." in note
+    assert (
+        "300 episodes drew: 12 with 2 shots and 11 with 20 shots; a task that has too few rows takes" in note
+    )
     assert "So few" not in note
     alone = tasks_with_offsets(1, 60, np.random.default_rng(0))
     found = measure({"line": Line(LINE_SPEC)}, alone, plan, trained=Condition(2, 5))

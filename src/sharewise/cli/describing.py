@@ -97,7 +97,7 @@ def _lineage(learner: type[Learner]) -> Iterator[str]:
         if cls is Learner:
             return
         own = vars(cls).get("__doc__")
-        if own and "__init__" in vars(cls):
+        if own and (cls is learner or "__init__" in vars(cls)):
             yield f"{cls.__name__}: {inspect.cleandoc(own)}"
 
 

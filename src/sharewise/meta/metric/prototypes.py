@@ -37,9 +37,9 @@ def prototypes(
     return member.transpose(1, 2) @ features / counts.unsqueeze(-1)
 
 
-def refuse_unseen(outputs: Float[Tensor, "tasks rows ways"], query: Shots, categorical: bool) -> None:
+def refuse_unseen(outputs: Float[Tensor, "tasks rows ways"], query: Shots) -> None:
     """Raise DataError for a query row of a class that no support set has an example of."""
-    if categorical and int(query.known.max()) >= outputs.shape[-1]:
+    if int(query.known.max()) >= outputs.shape[-1]:
         raise DataError(
             f"A query row is of class {int(query.known.max())}, of which no support set has an example.",
             "Draw more shots, or choose a learner that does not compare with them.",

@@ -34,7 +34,7 @@ class OwnNet(Net):
     Args:
         module: its attribute `out_features` says how wide its output is, unless `out_features` is given.
         vectorise: run all tasks at once with `torch.func.vmap`; otherwise one after another. By default one
-            after another if there are convolutions, for which that is faster on a CPU.
+            after another on a CPU if there are convolutions, for which that is faster there.
         head: name of the module's last layer, for learners that tell it from the body, such as ANIL.
 
     Raises:
@@ -65,7 +65,7 @@ class OwnNet(Net):
             )
         self.module, self.out_features = module, width
         self.stacks = not any(isinstance(part, CONVOLUTIONS) for part in module.modules())
-        self.vectorise = self.stacks if vectorise is None else vectorise
+        self.vectorise = vectorise
         self.head = f"module.{head}." if head else ""
         if head and not self.head_names():
             raise ConfigError(
@@ -81,7 +81,7 @@ class OwnNet(Net):
             found: Tensor = functional_call(self.module, own, (x.flatten(0, 1),))
             return torch.unflatten(found, 0, x.shape[:2])
         common = {name: value for name, value in own.items() if name not in stacked}
-        if self.vectorise:
+        if self.vectorise or (self.vectorise is None and (self.stacks or x.device.type != "cpu")):
             return self._all(stacked, common, x)
         each = [
             functional_call(self.module, {**common, **{n: v[t] for n, v in stacked.items()}}, (x[t],))

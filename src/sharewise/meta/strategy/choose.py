@@ -12,6 +12,7 @@ from sharewise.errors import ConfigError, nearest
 from sharewise.meta.features import FeatureLearner
 from sharewise.meta.gradient import GradientLearner
 from sharewise.meta.learner import Learner
+from sharewise.meta.nets import OwnNet
 from sharewise.meta.strategy.compiled import Compiled, Note, on_gpu
 from sharewise.meta.strategy.strategy import Chunks, Strategy, Whole
 from sharewise.meta.strategy.workers import Workers
@@ -89,10 +90,15 @@ def _choose(learner: Learner, iterations: int, cores: int, tasks: int) -> str:
     if _convolves(learner):
         if isinstance(learner, FeatureLearner):
             return "whole"
-        return "workers" if cores > 1 and tasks > 1 and not _drops(learner) else "loop"
+        # A module of one's own may draw on chance unseen: in threads only when that is asked for.
+        return "loop" if _own(learner) or cores < 2 or tasks < 2 else "workers"
     if iterations >= WORTH_COMPILING and can_compile(learner):
         return "compiled"
     return "whole"
+
+
+def _own(learner: Learner) -> bool:
+    return any(isinstance(part, OwnNet) for part in learner.modules())
 
 
 def _drops(learner: Learner) -> bool:

@@ -98,6 +98,8 @@ def measure(
         "examples": _examples(sweep, kept, results, mean),
         "conditions": words.conditions(trained, tested),
     }
+    shown = [entry["shots"] for entry in found["by_shots"]]
+    found["reference"]["place"] = shown.index(found["reference"]["shots"])
     plain: dict[str, Any] = json.loads(files.to_json(found))  # numbers that are not finite become None
     return {**plain, "verdict": words.verdict(plain), "seconds": round(perf_counter() - began, 3)}
 
@@ -133,7 +135,7 @@ def _facts(sweep: Sweep, learners: Mapping[str, Learner], trained: Condition) ->
         "learners": [_learner(name, learner) for name, learner in learners.items()],
         "trained": trained.to_dict(),
         "tested": [condition.to_dict() for condition in tested],
-        "reference": {"shots": ends(tested[place].shots)[0], "place": place},
+        "reference": {"shots": ends(tested[place].shots)[0]},
     }
 
 

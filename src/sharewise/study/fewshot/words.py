@@ -52,8 +52,9 @@ def headline(evidence: Evidence) -> str:
 
 def sentences(evidence: Evidence) -> list[str]:
     """Return a sentence for every other number of shots, and what the verdicts do not say."""
+    compared = {one["shots"] for one in evidence["differences"]}
     others = [entry["shots"] for entry in evidence["by_shots"] if entry["shots"] != _shots(evidence)]
-    found = [_sentence(evidence, shots) for shots in others if evidence["differences"]]
+    found = [_sentence(evidence, shots) for shots in others if shots in compared]
     return [*found, *_calibrated(evidence)]
 
 
@@ -85,7 +86,7 @@ def _reach(evidence: Evidence) -> str:
 
 
 def _over_tasks(evidence: Evidence) -> str:
-    """Return over how many tasks intervals are: those with too few rows for so many shots take no part."""
+    """Return over how many tasks intervals are: those that were drawn, of those with rows enough."""
     episodes, entries = evidence["plan"]["episodes"], evidence["by_shots"]
     drawn = {entry["shots"]: entry["tasks"] for entry in entries}
     fewest = min(drawn.values())
@@ -94,8 +95,8 @@ def _over_tasks(evidence: Evidence) -> str:
     else:
         each = _list([f"{count} with {_count(shots)}" for shots, count in drawn.items()])
         found = (
-            f"Intervals are over the test tasks of {episodes} episodes: {each}; a task that has too few rows "
-            "takes no part."
+            f"Intervals are over the test tasks that {episodes} episodes drew: {each}; a task that has too "
+            "few rows takes no part."
         )
     if fewest == 1:
         return f"{found} One task says nothing about others."
