@@ -55,7 +55,8 @@ def run_list() -> None:
         console.print(_grid(title, names))
         console.print()
     console.print(
-        "sharewise list NAME says all of one, with its options; so for train, model, meta.train and net."
+        "sharewise list NAME says all of a structure, kind, data set, method or learner, with its options;\n"
+        "so it does of train, model, meta.train and net."
     )
 
 
