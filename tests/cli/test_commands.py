@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import shutil
 from contextlib import suppress
@@ -17,9 +18,12 @@ from cli_support import CONFIG, Command, table
 from sharewise import load
 from sharewise.cli import demo
 from sharewise.cli.comparing import add_report
+from sharewise.cli.describing import entries
+from sharewise.cli.listing import sections
 from sharewise.cli.main import app
 from sharewise.config import config_digest, load_config, parse_config, prepare
 from sharewise.data import read_frame
+from sharewise.meta import LEARNERS
 from sharewise.train import Run
 
 
@@ -324,6 +328,17 @@ def test_list_says_all_of_a_name(name: str, said: tuple[str, ...], command: Comm
     assert done.code == 0, done.err
     for text in said:
         assert text in done.out
+
+
+def test_every_name_that_is_listed_can_be_asked_for(command: Command) -> None:
+    names = {name for own in sections().values() for name in own}
+    assert {"maml", "mmoe", "pike", "workers", "last_shared"} <= names
+    for name in names:
+        assert all(entry.text.strip() for entry in entries(name)), name
+        assert list(entries(name)), name
+    for name, learner in LEARNERS.items():
+        first = (inspect.getdoc(learner) or "").splitlines()[0]
+        assert any(first in entry.text for entry in entries(name)), name
 
 
 def test_list_of_a_name_that_is_none(command: Command) -> None:

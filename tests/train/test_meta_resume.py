@@ -75,11 +75,15 @@ def test_stopped_anywhere_it_ends_with_the_same_bits(name: str, tmp_path: Path) 
 @pytest.mark.skipif(shutil.which("c++") is None, reason="there is no C++ compiler")
 def test_compiled_it_ends_with_the_same_bits(tmp_path: Path) -> None:
     case = replace(CASES["maml"], training=replace(OPTIONS, strategy="compiled"))
-    case.train(tmp_path / "undisturbed")
+    told = StopAt(), StopAt(7), StopAt()
+    case.train(tmp_path / "undisturbed", told[0])
     with pytest.raises(Stopped):
-        case.train(tmp_path / "stopped", StopAt(7))
-    case.train(tmp_path / "stopped")
+        case.train(tmp_path / "stopped", told[1])
+    case.train(tmp_path / "stopped", told[2])
     assert outcome(tmp_path / "stopped") == outcome(tmp_path / "undisturbed")
+    for one in told:  # a compiler that fails is told of, and all goes on without it
+        assert any("Compiling the meta-gradient" in note for note in one.notes)
+        assert not any("did not work" in note for note in one.notes)
 
 
 def test_patience_goes_on(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from rich.console import Console
 
-from sharewise.balance import METHOD_CLASSES
+from sharewise.balance import ENGINES, METHOD_CLASSES
+from sharewise.cli.listing import SAMPLERS, STRATEGY_LINES, sections
 from sharewise.data import catalog
 from sharewise.data.episodes import catalog as episodes
 from sharewise.errors import ConfigError, nearest
@@ -79,15 +80,23 @@ def entries(name: str) -> Iterator[Entry]:
     if name in METHOD_CLASSES:
         method = METHOD_CLASSES[name]
         yield Entry(f"{name}: a method of [balance]", inspect.getdoc(method) or "", _keywords(method))
-    if name in STRUCTURES:
-        text = inspect.getdoc(STRUCTURES[name]) or ""
-        yield Entry(f"{name}: a structure, sharing in [model]", text, {})
-    if name in KINDS:
-        yield Entry(f"{name}: a kind of label, kind in [[tasks]]", inspect.getdoc(KINDS[name]) or "", {})
+    for title, known in (
+        ("a structure, sharing in [model]", STRUCTURES),
+        ("a kind of label, kind in [[tasks]]", KINDS),
+        ("an engine, engine in [balance]", ENGINES),
+    ):
+        if name in known:
+            yield Entry(f"{name}: {title}", inspect.getdoc(known[name]) or "", {})
+    for title, lines in (
+        ("a sampler, sampling in [train]", SAMPLERS),
+        ("a strategy, strategy in [train] of sharewise meta", STRATEGY_LINES),
+    ):
+        if name in lines:
+            yield Entry(f"{name}: {title}", lines[name], {})
 
 
 def _names() -> tuple[str, ...]:
-    known = (TABLES, LEARNERS, episodes.names(), catalog.names(), STRUCTURES, KINDS, METHOD_CLASSES)
+    known = (TABLES, *sections().values())
     return tuple({name: None for names in known for name in names})
 
 

@@ -27,7 +27,7 @@ _SAMPLERS = {
     "pike": "Tasks by the length and noise of their gradients, as training goes on (Li et al. 2025).",
 }
 SAMPLERS = {name: _SAMPLERS.get(name, "") for name in SCHEMES}
-_STRATEGIES = {
+STRATEGY_LINES = {
     "auto": "The one that was measured to be the fastest for such a learner.",
     "whole": "All episodes of a batch at once.",
     "loop": "One episode at a time: the least memory.",
@@ -40,7 +40,17 @@ _STRATEGIES = {
 def run_list() -> None:
     """Print the names."""
     console = Console()
-    sections: dict[str, Mapping[str, str]] = {
+    for title, names in sections().items():
+        console.print(_grid(title, names))
+        console.print()
+    console.print(
+        "sharewise list NAME says all of one, with its options; so for train, model, meta.train and net."
+    )
+
+
+def sections() -> dict[str, Mapping[str, str]]:
+    """Return a line on every name, by what it is a name of."""
+    return {
         "structures: sharing in [model], structures in [study]": _first_lines(STRUCTURES),
         "kinds: kind in [[tasks]]": _first_lines(KINDS),
         "catalog: source in [data]": {name: catalog.summarise(name) for name in catalog.names()},
@@ -49,15 +59,10 @@ def run_list() -> None:
         "engines: engine in [balance]": _first_lines(ENGINES),
         "learners: name in [learner] of sharewise meta": _first_lines(LEARNERS),
         "episodes: source in [data] of sharewise meta": {n: episodes.summarise(n) for n in episodes.names()},
-        "strategies: strategy in [train] of sharewise meta": {n: _STRATEGIES.get(n, "") for n in STRATEGIES},
+        "strategies: strategy in [train] of sharewise meta": {
+            n: STRATEGY_LINES.get(n, "") for n in STRATEGIES
+        },
     }
-    for title, names in sections.items():
-        console.print(_grid(title, names))
-        console.print()
-    console.print(
-        "sharewise list NAME says all of a structure, kind, data set, method or learner, with its options;\n"
-        "so it does of train, model, meta.train and net."
-    )
 
 
 def _grid(title: str, names: Mapping[str, str]) -> Grid:

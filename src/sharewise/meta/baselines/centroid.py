@@ -39,8 +39,7 @@ class NearestCentroid(Learner):
         return predict
 
     def losses(self, forecast: Forecast, query: Shots) -> Tensor:
-        if self.spec.kind.categorical and not self.spec.classes:  # drawn classes all have examples
-            refuse_unseen(forecast.outputs, query)
+        refuse_unseen(self.spec, forecast, query)
         return super().losses(forecast, query)
 
     def _raw(self, inputs: Inputs) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from sharewise.errors import ConfigError, DivergedError
-from sharewise.meta.bilevel.problem import B, Bilevel, Values, Weights
+from sharewise.meta.bilevel.problem import B, Bilevel, Values, Weights, check_theta
 from sharewise.meta.bilevel.rules import Rule, State
 from sharewise.meta.solvers import Solution
 
@@ -102,17 +102,6 @@ def hyper_gradient(
         start = method.rule.start({name: value.detach() for name, value in phi.items()})
     values = {name: value.detach() for name, value in theta.items()}
     return method.differentiate(problem, start, values, iter(inner), outer)
-
-
-def check_theta(theta: Values) -> None:
-    """Raise ConfigError if θ is empty or not of floating point."""
-    if not theta:
-        raise ConfigError("There are no hyper-parameters.", "Name at least one.")
-    for name, value in theta.items():
-        if not value.is_floating_point():
-            raise ConfigError(
-                f"The hyper-parameter '{name}' is of type {value.dtype}.", "Use floating point."
-            )
 
 
 def take(batches: Iterator[Any], number: int) -> Any:

@@ -92,3 +92,14 @@ def weight_decay(phi: Weights, decay: Tensor) -> Tensor:
         )
     total: Tensor = 0.5 * (decay * squares).sum()
     return total
+
+
+def check_theta(theta: Values) -> None:
+    """Raise ConfigError if θ is empty or not of floating point."""
+    if not theta:
+        raise ConfigError("There are no hyper-parameters.", "Name at least one.")
+    for name, value in theta.items():
+        if not value.is_floating_point():
+            raise ConfigError(
+                f"The hyper-parameter '{name}' is of type {value.dtype}.", "Use floating point."
+            )

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from sharewise.errors import ConfigError, nearest
 from sharewise.meta.bilevel.constraints import constraint
-from sharewise.meta.bilevel.problem import Values
+from sharewise.meta.bilevel.problem import Values, check_theta
 
 
 class Theta:
@@ -32,22 +32,20 @@ class Theta:
     def __init__(
         self, values: Mapping[str, Tensor | float], constraints: Mapping[str, str] | None = None
     ) -> None:
-        if not values:
-            raise ConfigError("There are no hyper-parameters.", "Name at least one.")
+        # A whole number of Python's is meant as a number.
+        given = {
+            name: torch.as_tensor(float(value) if isinstance(value, int) else value).detach()
+            for name, value in values.items()
+        }
+        check_theta(given)
         named = dict(constraints or {})
         for name in named:
             if name not in values:
                 raise ConfigError(f"There is no hyper-parameter '{name}'.", nearest(name, tuple(values)))
         self.constraints = {name: constraint(named.get(name, "free")) for name in values}
         self.raw: dict[str, nn.Parameter] = {}
-        for name, given in values.items():
-            # A whole number of Python's is meant as a number.
-            value = torch.as_tensor(float(given) if isinstance(given, int) else given).detach()
+        for name, value in given.items():
             own = self.constraints[name]
-            if not value.is_floating_point():
-                raise ConfigError(
-                    f"The hyper-parameter '{name}' is of type {value.dtype}.", "Use floating point."
-                )
             if not own.holds(value):
                 raise ConfigError(f"The hyper-parameter '{name}' is {value.tolist()}.", f"Use {own.words}.")
             self.raw[name] = nn.Parameter(own.raw(value).clone())

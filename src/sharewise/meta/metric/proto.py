@@ -62,8 +62,7 @@ class ProtoNet(FeatureLearner[Tensor]):
         return Forecast(as_outputs(-self._distances(asked, learned), self.spec.kind.categorical))
 
     def losses(self, forecast: Forecast, query: Shots) -> Tensor:
-        if self.spec.kind.categorical and not self.spec.classes:  # drawn classes all have examples
-            refuse_unseen(forecast.outputs, query)
+        refuse_unseen(self.spec, forecast, query)
         return super().losses(forecast, query)
 
     def _distances(self, x: Tensor, y: Tensor) -> Tensor:

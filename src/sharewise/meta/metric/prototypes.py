@@ -8,6 +8,7 @@ from torch import Tensor
 
 from sharewise.data.episodes import Shots
 from sharewise.errors import DataError
+from sharewise.meta.learner import Forecast, Spec
 
 
 def count_ways(support: Shots, least: int = 2) -> int:
@@ -37,11 +38,14 @@ def prototypes(
     return member.transpose(1, 2) @ features / counts.unsqueeze(-1)
 
 
-def refuse_unseen(outputs: Float[Tensor, "tasks rows ways"], query: Shots) -> None:
+def refuse_unseen(spec: Spec, forecast: Forecast, query: Shots) -> None:
     """Raise DataError for a query row of a class that no support set has an example of."""
-    if int(query.known.max()) >= outputs.shape[-1]:
+    if not spec.kind.categorical or spec.classes:  # classes that are drawn for a task all have examples
+        return
+    last = int(query.known.max())
+    if last >= forecast.outputs.shape[-1]:
         raise DataError(
-            f"A query row is of class {int(query.known.max())}, of which no support set has an example.",
+            f"A query row is of class {last}, of which no support set has an example.",
             "Draw more shots, or choose a learner that does not compare with them.",
         )
 
